@@ -1,0 +1,216 @@
+"""The tables that fps-lite itself reads: `[fps]` and below, and every plugin's own keys.
+
+A setting has one home: its name, type, bounds and default stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+
+class Secret:
+    """A text that only `reveal()` shows: `repr`, `str`, formatting and JSON give `***`.
+
+    For JSON pass `str` as `default` (`json`) or as `enc_hook` (`msgspec`). Not a `str`, so
+    that a masked text is never taken for the real one: use `reveal()`.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._encoded(), other._encoded())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def _encoded(self) -> bytes:
+        # The environment may hold bytes that are no UTF-8.
+        return self._text.encode(errors="surrogatepass")
+
+    def __reduce__(self) -> NoReturn:
+        # A pickle or a deep copy would hold the text in the open.
+        message = "a Secret is not pickled or copied: pass reveal() on if you must"
+        raise TypeError(message)
+
+
+class _Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of settings: frozen, and strict about unknown keys."""
+
+
+Prefix = Annotated[str, Meta(pattern=r"^(/[^/{}\s]+)*(?!\n)$", description='"" or like "/x"')]
+Seconds = Annotated[float, Meta(gt=0, description="seconds")]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class PluginConfig(_Table, frozen=True, kw_only=True):
+    """What every plugin can be told, and the base of a plugin's own config.
+
+    These three keys are read before the plugin is imported.
+    """
+
+    enabled: bool = True
+    """False: the plugin is not imported."""
+    prefix: Prefix = ""
+    """Put before the path of each of the plugin's routes and mounts."""
+    on_failure: Literal["fatal", "isolate"] = "fatal"
+    """`isolate`: when it fails, its routes answer 503 and the others go on."""
+
+
+Size = Annotated[int, Meta(ge=1, description="bytes")]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class HypercornConfig(_Table, frozen=True, kw_only=True):
+    """`[fps.hypercorn]`: hypercorn's options, under hypercorn's names; unset is its default."""
+
+    moved: ClassVar[dict[str, str]] = {
+        "accesslog": "fps.logging.access",
+        "bind": "fps.bind",
+        "debug": "fps.debug",
+        "errorlog": "fps.logging",
+        "graceful_timeout": "fps.drain_timeout",
+        "logconfig": "fps.logging",
+        "logconfig_dict": "fps.logging",
+        "loglevel": "fps.logging.level",
+        "root_path": "fps.root_path",
+        "shutdown_timeout": "fps.shutdown_timeout",
+        "startup_timeout": "fps.startup_timeout",
+        "use_reloader": "fps.reload",
+        "workers": "fps.workers",
+    }
+    """Options that have a key of their own: hypercorn's name to ours."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "access_log_format": "fps-lite writes its own access log: fps.logging.format",
+        "application_path": "the app is composed of plugins",
+        "cert_reqs": "is verify_mode under its old name",
+        "daemon": "fps-lite starts its own workers",
+        "logger_class": "hypercorn logs through fps.logging",
+        "pid_path": "fps-lite starts its own workers",
+        "worker_class": "uvloop is used when it is installed",
+        "wsgi_max_body_size": "a WSGI app is mounted, not served",
+    }
+    """Options that only hypercorn's own command reads: its name to why ours does not."""
+
+    alpn_protocols: list[Literal["h2", "http/1.1"]] | UnsetType = UNSET
+    alt_svc_headers: list[str] | UnsetType = UNSET
+    backlog: Count | UnsetType = UNSET
+    ca_certs: Path | UnsetType = UNSET
+    certfile: Path | UnsetType = UNSET
+    ciphers: str | UnsetType = UNSET
+    dogstatsd_tags: str | UnsetType = UNSET
+    group: int | UnsetType = UNSET
+    h11_max_incomplete_size: Size | UnsetType = UNSET
+    h11_pass_raw_headers: bool | UnsetType = UNSET
+    h2_max_concurrent_streams: Annotated[int, Meta(ge=1, lt=2**31)] | UnsetType = UNSET
+    h2_max_header_list_size: Size | UnsetType = UNSET
+    h2_max_inbound_frame_size: Annotated[int, Meta(ge=2**14, lt=2**24)] | UnsetType = UNSET
+    include_date_header: bool | UnsetType = UNSET
+    include_server_header: bool | UnsetType = UNSET
+    insecure_bind: list[str] | UnsetType = UNSET
+    keep_alive_max_requests: Count | UnsetType = UNSET
+    keep_alive_timeout: Seconds | UnsetType = UNSET
+    keyfile: Path | UnsetType = UNSET
+    keyfile_password: Secret | UnsetType = UNSET
+    max_app_queue_size: Count | UnsetType = UNSET
+    max_requests: Count | UnsetType = UNSET
+    max_requests_jitter: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    quic_bind: list[str] | UnsetType = UNSET
+    read_timeout: Seconds | UnsetType = UNSET
+    server_names: list[str] | UnsetType = UNSET
+    ssl_handshake_timeout: Seconds | UnsetType = UNSET
+    statsd_host: str | UnsetType = UNSET
+    statsd_prefix: str | UnsetType = UNSET
+    umask: Annotated[int, Meta(ge=0, le=0o777)] | UnsetType = UNSET
+    user: int | UnsetType = UNSET
+    verify_flags: list[str] | UnsetType = UNSET
+    verify_mode: Literal["none", "optional", "required"] | UnsetType = UNSET
+    websocket_max_message_size: Size | UnsetType = UNSET
+    websocket_ping_interval: Seconds | UnsetType = UNSET
+
+
+class LoggingConfig(_Table, frozen=True, kw_only=True):
+    """`[fps.logging]`: what the command writes to stderr while it serves."""
+
+    level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    format: Literal["auto", "console", "logfmt", "json"] = "auto"
+    """`auto` is `console` on a terminal and `logfmt` elsewhere."""
+    access: bool = True
+    """One line for each request."""
+
+
+class Selection(_Table, frozen=True, kw_only=True):
+    """Which plugins take part: the keys of `[fps]` that are read before all others."""
+
+    enabled_plugins: list[str] = field(default_factory=list)
+    """If not empty, only these plugins are enabled."""
+    disabled_plugins: list[str] = field(default_factory=list)
+    """These plugins are not even imported; wins over `enabled_plugins`."""
+    required_plugins: list[str] = field(default_factory=list)
+    """Plugins that must be there, with version ranges: `auth>=2,<3`."""
+    plugins: dict[str, str] = field(default_factory=dict)
+    """Plugins without packaging: name to `module` or `module:object`."""
+
+
+class FPSConfig(Selection, frozen=True, kw_only=True):
+    """`[fps]`: the core's own table."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    """0 picks a free port, which `serve` prints."""
+    bind: list[str] = field(default_factory=list)
+    """`HOST:PORT`, `unix:PATH`, `fd://N`; if set, replaces host and port."""
+    root_path: Prefix = ""
+    """The path under which a proxy shows the server; told to plugins."""
+    workers: Annotated[int, Meta(ge=0)] = 0
+    """0: serve inside the command's process."""
+    reload: bool = False
+    open_browser: bool = False
+    debug: bool = False
+    startup_timeout: Seconds = 60.0
+    """For each plugin's start."""
+    shutdown_timeout: Seconds = 10.0
+    """For each plugin's stop."""
+    drain_timeout: Seconds = 10.0
+    """For the requests that still run when the server stops."""
+    hypercorn: HypercornConfig = field(default_factory=HypercornConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+
+
+def secrets_of(value: Any) -> frozenset[str]:
+    """Return the text of every `Secret` inside a struct, mapping or list."""
+    if isinstance(value, Secret):
+        return frozenset({value.reveal()} - {""})
+    if isinstance(value, Struct):
+        return secrets_of([getattr(value, name) for name in value.__struct_fields__])
+    if isinstance(value, dict):
+        return secrets_of(list(value.values()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return frozenset().union(*map(secrets_of, value))
+    return frozenset()
+
+
+def mask(text: str, secrets: frozenset[str]) -> str:
+    """Return `text` with each of `secrets` replaced by `***`, longest first."""
+    for secret in sorted(secrets, key=lambda one: (-len(one), one)):
+        text = text.replace(secret, "***")
+    return text
