@@ -1,0 +1,21 @@
+"""From entry points to plugins: found, selected, imported, configured, ordered."""
+
+from __future__ import annotations
+
+from .asking import ask, reason
+from .discovery import Discovery, Found, discover, from_objects
+from .inspection import Hook
+from .loading import Loaded, Plugin, load
+
+__all__ = [
+    "Discovery",
+    "Found",
+    "Hook",
+    "Loaded",
+    "Plugin",
+    "ask",
+    "discover",
+    "from_objects",
+    "load",
+    "reason",
+]

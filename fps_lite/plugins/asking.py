@@ -1,0 +1,43 @@
+"""Call into a plugin, and say in one line what went wrong there."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fps_lite.errors import FPSError
+
+if TYPE_CHECKING:
+    from .inspection import Hook
+
+HERE = Path(__file__).parent
+
+
+def ask(hook: Hook, **offered: Any) -> tuple[Any, str]:
+    """Call a hook; return what it answers and, if it raised, what went wrong."""
+    try:
+        return hook(**offered), ""
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and is named for it
+        return None, f'hook "{hook.name}": {reason(error)}'
+
+
+def reason(error: BaseException) -> str:
+    """Return an exception as one line: type, message, and where the plugin raised it."""
+    if isinstance(error, FPSError):
+        return "; ".join(error.problems)
+    text = " ".join(str(error).split())
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    where = _where(error)
+    return f"{line} ({where})" if where else line
+
+
+def _where(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<", str(HERE))) and "/importlib/" not in frame.filename
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -1,0 +1,193 @@
+"""Which hooks an object has, and everything about them that would fail in silence.
+
+pluggy collects the hooks; by itself it ignores a misspelt one, an unmarked function and a
+submodule that shadows a hook, and it sorts attributes by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from fps_lite import hookspecs
+from fps_lite.hooks import ALL_HOOKS, PROJECT, REGISTERED, HookType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+MARK = f"{PROJECT}_impl"
+_ONE_ONLY = ("plugin_name", "config")
+_LOOKED_UP = (FunctionType, MemberDescriptorType, classmethod, staticmethod)
+"""What is bound when it is looked up, without running the plugin's code, as a property does."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One implementation of a hook, ready to be called."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    tryfirst: bool
+    trylast: bool
+    registered: bool
+    """Made by a `register_…` helper, of which several may stand in one object."""
+
+    def __call__(self, **offered: Any) -> Any:
+        """Call it with those of the offered arguments that it names."""
+        return self.function(*(offered[name] for name in self.arguments))
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The hooks of one object in the order written, and what is wrong with them."""
+
+    hooks: tuple[Hook, ...]
+    problems: tuple[str, ...]
+
+
+def inspect_hooks(subject: object, collected: frozenset[str]) -> Inspection:
+    """Find the hooks of `subject`, of which those in `collected` are its group's."""
+    attributes = dict(_attributes(subject))
+    problems = tuple(_problems(attributes, collected))
+    if problems:
+        return Inspection((), problems)
+    marked = {name: value for name, value in attributes.items() if _options(value)}
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        # Not the subject: pluggy would look its attributes up once more, and in another way.
+        manager.register(SimpleNamespace(**marked))
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        return Inspection((), (" ".join(str(error).split()),))
+    places = [id(value) for value in marked.values()]
+    hooks = sorted(_collected(manager), key=lambda hook: places.index(id(hook.function)))
+    if not hooks:
+        return Inspection((), ("has no hook: mark a function with @hookimpl",))
+    return Inspection(tuple(hooks), tuple(_doubled(hooks)))
+
+
+def _collected(manager: pluggy.PluginManager) -> Iterator[Hook]:
+    for name in sorted(ALL_HOOKS):
+        for found in getattr(manager.hook, name).get_hookimpls():
+            yield Hook(
+                name=name,
+                function=found.function,
+                arguments=tuple(found.argnames),
+                tryfirst=found.tryfirst,
+                trylast=found.trylast,
+                registered=getattr(found.function, REGISTERED, False),
+            )
+
+
+def _attributes(subject: object) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes that may be hooks, in the order written; run no code for it."""
+    kinds = () if isinstance(subject, ModuleType) else reversed(type(subject).__mro__)
+    bodies = [*map(vars, kinds), getattr(subject, "__dict__", {})]
+    for name in dict.fromkeys(name for body in bodies for name in body):
+        yield name, _value(subject, name)
+
+
+def _value(subject: object, name: str) -> Any:
+    written = inspect.getattr_static(subject, name, None)
+    if not isinstance(written, _LOOKED_UP):
+        return written
+    value = getattr(subject, name, None)
+    if isinstance(value, staticmethod):  # as a helper makes it; only a class looks through it
+        value = value.__func__
+    # Whoever marks a staticmethod rather than the function in it is to hear of it.
+    return written if _options(written) and not _options(value) else value
+
+
+def _options(value: object) -> dict[str, Any] | None:
+    options = getattr(value, MARK, None)
+    return options if isinstance(options, dict) else None
+
+
+def _problems(attributes: Mapping[str, Any], collected: frozenset[str]) -> Iterator[str]:
+    for name, value in attributes.items():
+        options = _options(value)
+        if options:
+            hook = options.get("specname") or name
+            problem = _misplaced(hook, collected) or _malformed(hook, value, options)
+            if problem:
+                yield problem
+        elif name in collected:
+            yield _unmarked(name, value)
+
+
+def _misplaced(hook: str, collected: frozenset[str]) -> str | None:
+    if hook not in ALL_HOOKS:
+        close = get_close_matches(hook, sorted(ALL_HOOKS), 1)
+        hint = f' (did you mean "{close[0]}"?)' if close else f": write one of {_listed(ALL_HOOKS)}"
+        return f'"{hook}" is no hook{hint}'
+    if hook not in collected:
+        group = next(
+            kind for kind in HookType if kind != "fps_lite.plugins" and hook in kind.collects
+        )
+        return f'hook "{hook}" is collected from the group {group}: name it in an entry point there'
+    return None
+
+
+def _malformed(hook: str, value: Any, options: dict[str, Any]) -> str | None:
+    first, last = options.get("tryfirst"), options.get("trylast")
+    is_static = isinstance(value, staticmethod | classmethod)
+    faults = {
+        "is marked above another decorator: put @hookimpl right above def": is_static,
+        f"is no function: write def {hook}(…)": not isinstance(value, FunctionType | MethodType),
+        "is a pluggy wrapper: write a plain function": options["wrapper"] or options["hookwrapper"],
+        "is a coroutine: write def, not async def": inspect.iscoroutinefunction(
+            value.__wrapped__ if hook == "lifespan" and hasattr(value, REGISTERED) else value
+        ),
+        "is an async generator: write a plain function": (
+            inspect.isasyncgenfunction(value) and hook != "lifespan"
+        ),
+        "takes no tryfirst or trylast: order plugins with dependencies": (
+            (first or last) and hook != "middleware"
+        ),
+        "is both tryfirst and trylast: choose one": first and last,
+    }
+    what = next((what for what, is_so in faults.items() if is_so), None)
+    return f'hook "{hook}" {what}' if what else _bad_argument(hook, value)
+
+
+def _bad_argument(hook: str, function: Callable[..., Any]) -> str | None:
+    offered = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            return f'hook "{hook}" takes *{name}: name the arguments, of {_listed(offered)}'
+        if name not in offered:
+            return f'hook "{hook}" takes "{name}", which is not offered: {_listed(offered)}'
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            return f'argument "{name}" of hook "{hook}" is keyword-only: remove the *'
+        if parameter.default is not parameter.empty:
+            return f'argument "{name}" of hook "{hook}" has a default: it is always given'
+    return None
+
+
+def _unmarked(name: str, value: object) -> str:
+    if isinstance(value, ModuleType):
+        return (
+            f'"{name}" is the module {value.__name__} and hides the hook: import it as another name'
+        )
+    if callable(value):
+        return f'"{name}" has the name of a hook and is not marked: put @hookimpl before it'
+    return f'"{name}" has the name of a hook and is none: rename it, or write def {name}(…)'
+
+
+def _doubled(hooks: list[Hook]) -> Iterator[str]:
+    for name in dict.fromkeys(hook.name for hook in hooks):
+        same = [hook for hook in hooks if hook.name == name]
+        written = [hook for hook in same if not hook.registered]
+        if len(written) > 1 or (len(same) > 1 and name in _ONE_ONLY):
+            yield f'has {len(same)} hooks "{name}": keep one'
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names)) if names else "no arguments"

@@ -1,0 +1,99 @@
+"""Which of the plugins that are there take part, decided before any is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from fps_lite.errors import ConfigError, FPSError, PluginError
+from fps_lite.settings import PluginConfig
+
+from .discovery import normalized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from fps_lite.config import Config
+    from fps_lite.settings import Selection
+
+    from .discovery import Discovery, Found
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A plugin, its own keys, and why it does not take part (empty if it does)."""
+
+    found: Found
+    settings: PluginConfig
+    disabled: str
+
+
+def select(
+    discovery: Discovery, config: Config, selection: Selection
+) -> tuple[tuple[Selected, ...], tuple[FPSError, ...]]:
+    """Decide for each plugin whether it takes part, and find faults in the lists."""
+    selected: list[Selected] = []
+    errors: list[FPSError] = [*_unknown_names(discovery, config, selection)]
+    for name, found in discovery.found.items():
+        decoded = config.decode(name, PluginConfig, only_known=True)
+        settings = decoded.value or PluginConfig()
+        errors += decoded.errors
+        selected.append(Selected(found, settings, _why_disabled(name, settings, selection)))
+    by_name = {one.found.name: one for one in selected}
+    errors += _unmet_requirements(by_name, config, selection.required_plugins)
+    return tuple(selected), tuple(errors)
+
+
+def _why_disabled(name: str, settings: PluginConfig, selection: Selection) -> str:
+    if name in map(normalized, selection.disabled_plugins):
+        return "in fps.disabled_plugins"
+    if selection.enabled_plugins and name not in map(normalized, selection.enabled_plugins):
+        return "not in fps.enabled_plugins"
+    return "" if settings.enabled else f"{name}.enabled is false"
+
+
+def _unknown_names(
+    discovery: Discovery, config: Config, selection: Selection
+) -> Iterator[ConfigError]:
+    for key in ("enabled_plugins", "disabled_plugins"):
+        names: Sequence[str] = getattr(selection, key)
+        for index, written in enumerate(names):
+            if normalized(written) not in discovery.found:
+                where = config.where("fps", key, index)
+                hint = _did_you_mean(written, discovery.found)
+                yield ConfigError(f'{where}: fps.{key}[{index}]: no plugin "{written}"{hint}')
+
+
+def _did_you_mean(written: str, known: Mapping[str, object]) -> str:
+    close = get_close_matches(normalized(written), known, 1)
+    return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def _unmet_requirements(
+    selected: Mapping[str, Selected], config: Config, required: Sequence[str]
+) -> Iterator[ConfigError | PluginError]:
+    for index, written in enumerate(required):
+        place = f"{config.where('fps', 'required_plugins', index)}: fps.required_plugins[{index}]"
+        try:
+            requirement = Requirement(written)
+        except InvalidRequirement:
+            yield ConfigError(f'{place}: expected a name and a version range, got "{written}"')
+            continue
+        name = normalized(requirement.name).lower()
+        problem = _unmet(selected.get(name), requirement)
+        if problem:
+            yield PluginError(f'{place}: plugin "{name}" {problem}')
+
+
+def _unmet(one: Selected | None, requirement: Requirement) -> str | None:
+    if one is None:
+        return "is required and not installed"
+    if one.disabled:
+        return f"is required and not enabled: {one.disabled}"
+    version = one.found.version
+    if not requirement.specifier.contains(version or "0", prereleases=True):
+        return f"is required as {requirement.specifier}, installed is {version or 'no version'}"
+    return None
