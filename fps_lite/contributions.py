@@ -1,0 +1,156 @@
+"""What each plugin contributes: ask it, alone, with its own config."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from inspect import isclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from .errors import FPSError, PluginError
+from .hooks import Context
+from .paths import prefixed
+from .plugins import Hook, ask
+from .settings import mask
+
+if TYPE_CHECKING:
+    from starlette.types import ExceptionHandler
+
+    from .plugins import Loaded, Plugin
+
+OUTSIDE, BETWEEN, INSIDE = range(3)
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """Everything that one plugin gives to the app, its prefix applied."""
+
+    plugin: Plugin
+    context: Context
+    routes: tuple[BaseRoute, ...] = ()
+    middleware: tuple[tuple[int, Middleware], ...] = ()
+    """Each with its place: OUTSIDE all, BETWEEN, or INSIDE all."""
+    handlers: Mapping[int | type[Exception], ExceptionHandler] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the plugin's name."""
+        return self.plugin.name
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The contributions in order, with all that was known before, and every fault so far."""
+
+    loaded: Loaded
+    contributions: tuple[Contribution, ...]
+    errors: tuple[FPSError, ...]
+
+    def masked(self, text: str) -> str:
+        """Return `text` with every known secret masked."""
+        return mask(text, self.loaded.secrets)
+
+
+def context_of(plugin: Plugin, loaded: Loaded) -> Context:
+    """Return what the hooks of `plugin` may know."""
+    return Context(
+        name=plugin.name,
+        prefix=loaded.settings.root_path + plugin.settings.prefix,
+        settings=loaded.settings,
+        logger=logging.getLogger(f"fps_lite.{plugin.name}"),
+        _configs=loaded.config_of,
+    )
+
+
+def collect(loaded: Loaded) -> Collected:
+    """Ask every plugin that takes part, going on after each fault."""
+    steps = [_asked(plugin, context_of(plugin, loaded)) for plugin in loaded.enabled]
+    faults = [
+        PluginError(mask(f"{contribution.plugin.found}: {problem}", loaded.secrets))
+        for contribution, problems in steps
+        for problem in problems
+    ]
+    contributions = tuple(contribution for contribution, _ in steps)
+    return Collected(loaded, contributions, (*loaded.errors, *faults))
+
+
+def _asked(plugin: Plugin, context: Context) -> tuple[Contribution, list[str]]:
+    if plugin.failure or plugin.config is None:
+        return Contribution(plugin, context), []
+    routes, problems = _routes(plugin, context)
+    middleware, more = _middleware(plugin, context)
+    handlers, others = _handlers(plugin, context)
+    problems = [*problems, *more, *others]
+    if plugin.isolated and (middleware or more):
+        # Without it, a guard that the middleware is would be gone and the app open.
+        refusal = "has middleware, which cannot be left out: on_failure must be fatal"
+        return Contribution(plugin, context), [*problems, refusal]
+    if plugin.isolated and problems:
+        failed = replace(plugin, failure="; ".join(problems))
+        return Contribution(failed, context), []
+    return Contribution(plugin, context, tuple(routes), tuple(middleware), handlers), problems
+
+
+def _answers(
+    plugin: Plugin, context: Context, hook: str
+) -> tuple[list[tuple[Hook, Any]], list[str]]:
+    answers, problems = [], []
+    for one in plugin.implementations(hook):
+        answer, problem = ask(one, config=plugin.config, context=context)
+        if problem:
+            problems.append(problem)
+        elif answer is not None:
+            answers.append((one, answer))
+    return answers, problems
+
+
+def _routes(plugin: Plugin, context: Context) -> tuple[list[BaseRoute], list[str]]:
+    answers, problems = _answers(plugin, context, "routes")
+    routes: list[BaseRoute] = []
+    for _, answer in answers:
+        if isinstance(answer, list | tuple) and all(isinstance(one, BaseRoute) for one in answer):
+            routes += prefixed(answer, plugin.settings.prefix)
+        else:
+            problems.append(f'hook "routes" returned {answer!r}, not a list of routes')
+    return routes, problems
+
+
+def _middleware(plugin: Plugin, context: Context) -> tuple[list[tuple[int, Middleware]], list[str]]:
+    answers, problems = _answers(plugin, context, "middleware")
+    placed: list[tuple[int, Middleware]] = []
+    for hook, answer in answers:
+        if isinstance(answer, list | tuple) and all(isinstance(one, Middleware) for one in answer):
+            place = OUTSIDE if hook.tryfirst else INSIDE if hook.trylast else BETWEEN
+            placed += [(place, one) for one in answer]
+        else:
+            problems.append(f'hook "middleware" returned {answer!r}, not a list of Middleware')
+    return placed, problems
+
+
+def _handlers(
+    plugin: Plugin, context: Context
+) -> tuple[dict[int | type[Exception], ExceptionHandler], list[str]]:
+    answers, problems = _answers(plugin, context, "exception_handlers")
+    handlers: dict[int | type[Exception], ExceptionHandler] = {}
+    for _, answer in answers:
+        if not isinstance(answer, Mapping) or not all(map(_is_handled, answer)):
+            what = "not a mapping of exception class or status code to handler"
+            problems.append(f'hook "exception_handlers" returned {answer!r}, {what}')
+            continue
+        twice = handlers.keys() & answer.keys()
+        problems += [f"has two exception handlers for {handled(key)}" for key in twice]
+        handlers |= answer
+    return handlers, problems
+
+
+def _is_handled(key: object) -> bool:
+    return isinstance(key, int) or (isclass(key) and issubclass(key, Exception))
+
+
+def handled(key: int | type[Exception]) -> str:
+    """Return what an exception handler is for, as its author wrote it."""
+    return str(key) if isinstance(key, int) else key.__name__
