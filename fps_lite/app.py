@@ -1,0 +1,160 @@
+"""`create_app`: from configuration and plugins to one Starlette app. The table of contents."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+
+from .composition import handlers_of, lifespans_of, middleware_of, routes_of
+from .config import Config, from_mapping, read
+from .conflicts import find_conflicts
+from .contributions import Collected, collect
+from .errors import ConfigError, FPSError, refuse
+from .gate import masking, unavailable, with_whole_path
+from .plugins import Discovery, discover, from_objects, load
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+    from starlette.types import Receive, Scope, Send
+
+    from .errors import StartupError
+    from .lifespan import Lifespans
+    from .plugins import Loaded
+
+NOT_STARTED = (
+    "Service Unavailable: the app is not running. Its host must enter "
+    "`app.router.lifespan_context(app)` in its own lifespan."
+)
+
+
+def create_app(
+    config: Mapping[str, Any] | None = None,
+    *,
+    plugins: Mapping[str, object] | Sequence[object] | None = None,
+    directory: str | os.PathLike[str] | None = None,
+) -> Starlette:
+    """Compose plugins into one Starlette app.
+
+    `config` is the only layer above the defaults; None reads the files of `directory` (the
+    working directory), the user's and the system's, and the environment. `plugins` replaces
+    the installed ones: name to object, or objects that name themselves. Raises `ConfigError`
+    and `PluginError` with all problems at once.
+    """
+    discovery = discover() if plugins is None else from_objects(plugins)
+    merged = read_config(config, discovery, directory)
+    collected = collect(load(merged, discovery))
+    refuse(problems(collected))
+    return compose(collected)
+
+
+def read_config(
+    config: Mapping[str, Any] | None,
+    discovery: Discovery,
+    directory: str | os.PathLike[str] | None = None,
+) -> Config:
+    """Return `config` as the only layer, or every layer of `directory` and the environment."""
+    where = Path(directory) if directory is not None else Path.cwd()
+    if config is not None:
+        return from_mapping(config, directory=where)
+    return read(directory=where, names=discovery.found, environ=os.environ)
+
+
+def problems(collected: Collected) -> list[FPSError]:
+    """Return everything that stands in the way of composing, found without running anything."""
+    loaded = collected.loaded
+    return [*collected.errors, *_settings_problems(loaded), *find_conflicts(collected)]
+
+
+def _settings_problems(loaded: Loaded) -> Iterator[ConfigError]:
+    config, settings = loaded.config, loaded.settings
+    for key, value in (("workers", settings.workers), ("reload", settings.reload)):
+        if value:
+            what = (
+                f"expected {'0' if key == 'workers' else 'false'}: only one process is served yet"
+            )
+            yield ConfigError(f"{config.where('fps', key)}: fps.{key}: {what}")
+    for key in ("host", "port"):
+        if settings.bind and config.is_set("fps", key):
+            bind = config.where("fps", "bind")
+            yield ConfigError(
+                f"{config.where('fps', key)}: fps.{key}: fps.bind is set, too ({bind})"
+            )
+
+
+def compose(collected: Collected) -> Application:
+    """Build the app; nothing is refused any more, and nothing runs yet."""
+    lifespans = lifespans_of(collected)
+    return Application(
+        collected,
+        lifespans,
+        routes=routes_of(collected, lifespans),
+        middleware=middleware_of(collected),
+        exception_handlers=handlers_of(collected),
+    )
+
+
+class Application(Starlette):
+    """The composed app: Starlette, with its plugins' state in each request while they run."""
+
+    def __init__(self, collected: Collected, lifespans: Lifespans, **parts: Any) -> None:
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with lifespans.running():
+                yield
+
+        debug = collected.loaded.settings.debug
+        super().__init__(debug=debug, lifespan=lifespan, **parts)
+        self.collected = collected
+        self.lifespans = lifespans
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request with the plugins' state in it, or 503 while they do not run."""
+        if scope["type"] == "lifespan":
+            await self._run_lifespan(receive, send)
+        elif not self.lifespans.is_running:
+            crash = self.lifespans.crash
+            why = NOT_STARTED if crash is None else "Service Unavailable: a plugin has crashed"
+            await unavailable(scope, receive, send, why=why)
+        else:
+            scope = with_whole_path(scope)
+            scope["state"] = {**scope.get("state", {}), **self.lifespans.state}
+            if self.debug:
+                send = masking(send, self.collected.masked)
+            await super().__call__(scope, receive, send)
+
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        # Not Starlette's: it answers with a traceback, and servers go on where none is sent.
+        phase = "startup"
+        await receive()
+        try:
+            async with self.router.lifespan_context(self):
+                await send({"type": "lifespan.startup.complete"})
+                phase = "shutdown"
+                await receive()
+        except BaseException as error:
+            message = self.collected.masked(str(error) or type(error).__name__)
+            await send({"type": f"lifespan.{phase}.failed", "message": message})
+            if not isinstance(error, Exception):
+                raise
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+    def begin_stopping(self) -> None:
+        """Tell the plugins that draining begins: sets `stopping`."""
+        self.lifespans.begin_stopping()
+
+    @property
+    def crashed(self) -> asyncio.Event:
+        """Return an event that is set when a plugin's crash means the end of the app."""
+        return self.lifespans.crashed
+
+    @property
+    def crash(self) -> StartupError | None:
+        """Return the reason of that crash."""
+        return self.lifespans.crash

@@ -1,0 +1,130 @@
+"""What was collected becomes the parts of one app: lifespans, routes, middleware, handlers."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Mount
+
+from .conflicts import ordered_routes
+from .errors import PluginError
+from .gate import guarded, unavailable
+from .hooks import RedirectException
+from .lifespan import Lifespans, Unit, manager
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+    from starlette.middleware import Middleware
+    from starlette.requests import HTTPConnection
+
+    from .contributions import Collected, Contribution
+    from .plugins import Hook, Loaded
+
+
+def lifespans_of(collected: Collected, names: Iterable[str] | None = None) -> Lifespans:
+    """Return the lifespans to run, or only those of `names` and of what they require."""
+    loaded = collected.loaded
+    wanted = loaded.order.names if names is None else loaded.order.required_by(names)
+    return Lifespans(
+        [_unit(one, loaded) for one in collected.contributions if one.name in wanted],
+        core={"config_of": loaded.config_of},
+        startup_timeout=loaded.settings.startup_timeout,
+        shutdown_timeout=loaded.settings.shutdown_timeout,
+        logger=logging.getLogger("fps_lite"),
+        mask=collected.masked,
+    )
+
+
+def _unit(contribution: Contribution, loaded: Loaded) -> Unit:
+    plugin = contribution.plugin
+    return Unit(
+        name=plugin.name,
+        enter=partial(_enter, contribution),
+        after=loaded.order.after[plugin.name],
+        requires=loaded.order.requires[plugin.name],
+        provides=frozenset(plugin.declared.provides),
+        on_failure=plugin.settings.on_failure,
+    )
+
+
+def _enter(contribution: Contribution, state: Mapping[str, Any]) -> Any:
+    """Return the plugin's lifespan, several of one plugin as one, or None if it has none."""
+    plugin = contribution.plugin
+    if plugin.failure:
+        raise PluginError(plugin.failure)
+    entered = [
+        partial(_call, hook, contribution, state) for hook in plugin.implementations("lifespan")
+    ]
+    if len(entered) > 1:
+        return _together(entered)
+    return entered[0]() if entered else None
+
+
+def _call(hook: Hook, contribution: Contribution, state: Mapping[str, Any]) -> Any:
+    config, context = contribution.plugin.config, contribution.context
+    return hook(config=config, context=context, state=state)
+
+
+@asynccontextmanager
+async def _together(entered: Iterable[Callable[[], Any]]) -> AsyncIterator[dict[str, Any]]:
+    """Enter the lifespans of one plugin in the order written; yield all their services."""
+    services: dict[str, Any] = {}
+    async with AsyncExitStack() as stack:
+        for one in entered:
+            services.update(await stack.enter_async_context(manager(one())) or {})
+        yield services
+
+
+def routes_of(collected: Collected, lifespans: Lifespans) -> list[BaseRoute]:
+    """Return all routes in the order tried, those of plugins that can be down behind a guard."""
+    isolated = _isolated(collected)
+    down = {name: partial(lifespans.is_down, name) for name in isolated}
+    routes = [
+        guarded(route, name, down[name]) if name in isolated else route
+        for name, route in ordered_routes(collected)
+    ]
+    closed = [one.plugin for one in collected.contributions if one.plugin.failure]
+    return routes + [
+        Mount(plugin.settings.prefix, app=partial(unavailable, why=_why_closed(plugin.name)))
+        for plugin in closed
+        if plugin.settings.prefix
+    ]
+
+
+def _why_closed(name: str) -> str:
+    return f'Service Unavailable: plugin "{name}" cannot be used'
+
+
+def _isolated(collected: Collected) -> frozenset[str]:
+    """Return the plugins that can be down while the app runs, by themselves or by requiring one."""
+    isolated: set[str] = set()
+    requires = collected.loaded.order.requires
+    for one in collected.contributions:
+        if one.plugin.isolated or requires[one.name] & isolated:
+            isolated.add(one.name)
+    return frozenset(isolated)
+
+
+def middleware_of(collected: Collected) -> list[Middleware]:
+    """Return the app's middleware, the outermost first."""
+    placed = [pair for one in collected.contributions for pair in one.middleware]
+    return [middleware for _, middleware in sorted(placed, key=lambda pair: pair[0])]
+
+
+def handlers_of(collected: Collected) -> dict[Any, Callable[..., Any]]:
+    """Return the app's exception handlers."""
+    handlers: dict[Any, Callable[..., Any]] = {RedirectException: redirect}
+    for contribution in collected.contributions:
+        handlers |= contribution.handlers
+    return handlers
+
+
+async def redirect(_: HTTPConnection, error: Exception) -> RedirectResponse:
+    """Answer a `RedirectException`: 307 to its url."""
+    assert isinstance(error, RedirectException)  # noqa: S101 - Starlette calls it for nothing else
+    return RedirectResponse(error.url, 307)

@@ -1,0 +1,113 @@
+"""What stands before the app: nothing is answered from plugins that are not running."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.datastructures import URLPath
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TRY_AGAIN_LATER = 1013  # a websocket close code
+SERVER_ERROR = 500
+
+
+async def unavailable(scope: Scope, receive: Receive, send: Send, *, why: str) -> None:
+    """Answer 503 and say why; a websocket is closed before it is accepted."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get(
+        "extensions", {}
+    ):
+        await send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": ""})
+        return
+    await PlainTextResponse(why + "\n", 503)(scope, receive, send)
+
+
+class Guard:
+    """An ASGI app that answers 503 while its plugin is down."""
+
+    def __init__(self, app: ASGIApp, name: str, is_down: Callable[[], bool]) -> None:
+        self.app = app
+        self.is_down = is_down
+        self.why = f'Service Unavailable: plugin "{name}" is not running'
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on if the plugin runs."""
+        if self.is_down():
+            await unavailable(scope, receive, send, why=self.why)
+        else:
+            await self.app(scope, receive, send)
+
+
+class GuardedRoute(BaseRoute):
+    """A route of a kind of its own, matched as before and handled behind a `Guard`."""
+
+    def __init__(self, route: BaseRoute, name: str, is_down: Callable[[], bool]) -> None:
+        self.route = route
+        self.guard = Guard(route.handle, name, is_down)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match what the route matches."""
+        return self.route.matches(scope)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Return the route's own URL."""
+        return self.route.url_path_for(name, **path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle the request behind the guard."""
+        await self.guard(scope, receive, send)
+
+
+def guarded(route: BaseRoute, name: str, is_down: Callable[[], bool]) -> BaseRoute:
+    """Return a copy of `route` that answers 503 while `is_down()`."""
+    if not isinstance(route, Route | WebSocketRoute | Mount):
+        return GuardedRoute(route, name, is_down)
+    behind = copy.copy(route)
+    behind.app = Guard(route.app, name, is_down)
+    return behind
+
+
+def with_whole_path(scope: Scope) -> Scope:
+    """Return `scope` with the root path in its path, where ASGI wants it.
+
+    hypercorn leaves the path as the proxy sent it, often without the root path; Starlette's
+    mounts find nothing then.
+    """
+    root, path = scope.get("root_path", ""), scope["path"]
+    if not root or path == root or path.startswith(root + "/"):
+        return scope
+    whole = {**scope, "path": root + path}
+    if scope.get("raw_path") is not None:
+        whole["raw_path"] = root.encode() + scope["raw_path"]
+    return whole
+
+
+def masking(send: Send, mask: Callable[[str], str]) -> Send:
+    """Return a `send` that masks secrets in error pages, which show what code saw."""
+    held: list[Message] = []
+
+    async def masked(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= SERVER_ERROR:
+            held.append(message)
+            return
+        if held and message["type"] == "http.response.body":
+            start = held.pop()
+            body = mask(message.get("body", b"").decode(errors="surrogateescape"))
+            message = {**message, "body": body.encode(errors="surrogateescape")}
+            await send({**start, "headers": _with_length(start["headers"], message)})
+        await send(message)
+
+    return masked
+
+
+def _with_length(headers: Any, message: Message) -> list[tuple[bytes, bytes]]:
+    kept = [(key, value) for key, value in headers if key.lower() != b"content-length"]
+    if message.get("more_body"):
+        return kept
+    return [*kept, (b"content-length", str(len(message["body"])).encode())]
