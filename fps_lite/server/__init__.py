@@ -1,0 +1,18 @@
+"""Serve an app with hypercorn: settings to options, addresses to sockets, one run of one app."""
+
+from __future__ import annotations
+
+from .certificates import check_certificates
+from .options import hypercorn_config
+from .serving import run
+from .sockets import Sockets, bind_sockets
+from .stopping import leftover_threads
+
+__all__ = [
+    "Sockets",
+    "bind_sockets",
+    "check_certificates",
+    "hypercorn_config",
+    "leftover_threads",
+    "run",
+]

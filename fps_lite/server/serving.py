@@ -1,0 +1,220 @@
+"""Serve one app on given sockets until told to stop.
+
+The order of the end: no new connections, `app.begin_stopping()`, requests in flight
+finish or are cut at `drain_timeout`, the app's lifespan ends, `run` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import hypercorn.asyncio
+
+from fps_lite.errors import FPSError, StartupError, refuse
+from fps_lite.logs import AccessLog
+
+from .certificates import check_certificates
+from .loops import Connections, close_loop, new_loop
+from .options import hypercorn_config
+from .requests import requests_only
+from .stopping import Stop, signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hypercorn.config import Config
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from fps_lite.settings import FPSConfig
+
+    from .binds import Role
+    from .sockets import Sockets
+
+LOGGER = logging.getLogger("fps_lite.server")
+SLACK = 0.3
+"""Seconds that each step of a forced end may take."""
+POLL = 0.05
+
+
+class App(Protocol):
+    """An ASGI app with a lifespan, like Starlette's.
+
+    It may have `begin_stopping()`, called when the drain begins, and `crashed`, an
+    `asyncio.Event` that begins the drain and then raises the `StartupError` in `crash`.
+    """
+
+    router: Any
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
+        """Answer a request."""
+
+
+def run(
+    app: App,
+    settings: FPSConfig,
+    *,
+    sockets: Sockets,
+    ready: Callable[[Sequence[str]], None],
+) -> None:
+    """Serve `app` until SIGTERM or SIGINT, close `sockets`, drain, and return.
+
+    Call `ready(sockets.urls)` when connections are answered. Raise `StartupError` when the
+    app's lifespan fails or a plugin that must not crash does. A second signal cuts the
+    drain short; a signal during start-up ends it. Must run in the main thread.
+    """
+    refuse(check_certificates(settings))
+    stop = Stop()
+    connections = Connections(on_close=stop.request)
+    loop = new_loop(connections)
+    try:
+        with signals(loop, stop.signal):
+            worker = _Worker(app, settings, sockets, ready, stop, connections)
+            loop.run_until_complete(worker.work())
+    finally:
+        close_loop(loop, within=SLACK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """One run: what its steps share."""
+
+    app: App
+    settings: FPSConfig
+    sockets: Sockets
+    ready: Callable[[Sequence[str]], None]
+    stop: Stop
+    connections: Connections
+
+    async def work(self) -> None:
+        """Start the app, serve it, stop it."""
+        task = asyncio.ensure_future(self._live())
+        self.stop.begin = self._begin_stopping
+        self.stop.cancel = task.cancel
+        with suppress(asyncio.CancelledError):
+            await task
+        failure = self.stop.failure or getattr(self.app, "crash", None)
+        if failure is not None:
+            raise failure
+
+    def _begin_stopping(self) -> None:
+        # A client that comes now is refused at once, rather than queued for nobody.
+        self.sockets.close()
+        begin = getattr(self.app, "begin_stopping", None)
+        if begin is not None:
+            begin()
+
+    async def _live(self) -> None:
+        manager = self.app.router.lifespan_context(self.app)
+        with _named("the app did not start"):
+            await manager.__aenter__()
+        cancel, self.stop.cancel = self.stop.cancel, None
+        try:
+            await self._serve()
+        finally:
+            self.stop.cancel = cancel
+            with _named("the app did not stop in order"):
+                await manager.__aexit__(None, None, None)
+
+    async def _serve(self) -> None:
+        config, descriptors = _on(self.sockets, hypercorn_config(self.settings))
+        self.connections.descriptors.update(descriptors)
+        app: ASGIApp = requests_only(self.app, self.stop.requested)
+        if self.settings.logging.access:
+            app = AccessLog(app, logging.getLogger("fps_lite.access"))
+        serving: asyncio.Future[None] = asyncio.ensure_future(
+            hypercorn.asyncio.serve(
+                app,  # type: ignore[arg-type]
+                config,
+                shutdown_trigger=self._until_stop,
+                mode="asgi",
+            )
+        )
+        watching = asyncio.ensure_future(self._watch_crashes())
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self.stop.requested.wait())
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await self._drain(serving)
+        finally:
+            watching.cancel()
+            stopping.cancel()
+            # hypercorn leaves its socket to statsd open.
+            transport = getattr(config.log, "transport", None)
+            if transport is not None:
+                transport.close()
+
+    async def _until_stop(self) -> None:
+        # hypercorn calls this when its servers accept connections.
+        if not self.stop.requested.is_set():
+            try:
+                self.ready(self.sockets.urls)
+            except Exception as error:  # noqa: BLE001 - raised again when all is stopped
+                self.stop.fail(error)
+        await self.stop.requested.wait()
+
+    async def _watch_crashes(self) -> None:
+        crashed = getattr(self.app, "crashed", None)
+        if crashed is not None:
+            await crashed.wait()
+            self.stop.request()
+
+    async def _drain(self, serving: asyncio.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.drain_timeout + SLACK
+        cut: asyncio.Future[Any] = asyncio.ensure_future(self.stop.cut.wait())
+        await asyncio.wait(
+            {serving, cut}, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED
+        )
+        if serving.done():
+            self._finish(serving)
+        # hypercorn ends its own wait early when one connection fails: the others go on.
+        while self.connections.transports and not cut.done() and loop.time() < deadline:
+            await asyncio.wait({cut}, timeout=POLL)
+        cut.cancel()
+        if self.connections.transports or not serving.done():
+            await self._force(serving)
+
+    def _finish(self, serving: asyncio.Future[None]) -> None:
+        """Raise what ended `serving`, unless that is one connection's error."""
+        error = serving.exception()
+        if error is not None and not self.stop.requested.is_set():
+            raise error
+        if error is not None:
+            LOGGER.warning("a connection failed in the drain: %r", error)
+
+    async def _force(self, serving: asyncio.Future[None]) -> None:
+        LOGGER.warning("cut %d connections that did not end", len(self.connections.transports))
+        self.connections.abort()
+        await asyncio.wait({serving}, timeout=SLACK)
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=SLACK)
+        if serving.done() and not serving.cancelled():
+            # What a forced end does to hypercorn's own bookkeeping is nobody's error.
+            serving.exception()
+
+
+def _on(sockets: Sockets, config: Config) -> tuple[Config, list[int]]:
+    """Return `config` bound to `sockets`, and the descriptors that hypercorn will close."""
+    descriptors = []
+    roles: tuple[Role, ...] = ("bind", "insecure_bind", "quic_bind")
+    for role in roles:
+        # hypercorn owns what it is given, and closes it in its own time.
+        copies = [os.dup(one.fileno()) for one in sockets.of(role)]
+        setattr(config, role, [f"fd://{number}" for number in copies])
+        descriptors += copies
+    return config, descriptors
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    try:
+        yield
+    except FPSError:
+        raise
+    except Exception as error:
+        message = f"{what}: {type(error).__name__}: {error}"
+        raise StartupError(message) from error

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+
+from fps_lite import logs
+from fps_lite.settings import LoggingConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+LOGGER = logging.getLogger("fps_lite.hello")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def root() -> Iterator[logging.Logger]:
+    """Put the root logger back: `configure` is for a process of its own."""
+    root, hypercorn = logging.getLogger(), logging.getLogger("hypercorn.error")
+    before = root.handlers[:], root.level, hypercorn.level
+    yield root
+    root.handlers[:], level, quiet = before
+    root.setLevel(level)
+    hypercorn.setLevel(quiet)
+
+
+def configured(*secrets: str, stream: io.StringIO | None = None, **settings: Any) -> io.StringIO:
+    stream = io.StringIO() if stream is None else stream
+    logs.configure(LoggingConfig(**settings), stream=stream, secrets=frozenset(secrets))
+    return stream
+
+
+def failed(message: str) -> None:
+    try:
+        raise ValueError(message)  # noqa: TRY301
+    except ValueError:
+        LOGGER.exception("it failed")
+
+
+def test_console_line_has_time_level_logger_and_message() -> None:
+    stream = configured(format="console")
+    LOGGER.info("hello %s", "world")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d info  fps_lite\.hello  hello world\n", stream.getvalue())
+
+
+def test_auto_is_console_in_colour_on_a_terminal_and_logfmt_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = configured(stream=Terminal())
+    LOGGER.warning("hello")
+    assert " \x1b[33mwarning\x1b[0m fps_lite.hello  hello" in terminal.getvalue()
+    pipe = configured()
+    LOGGER.warning("hello")
+    assert pipe.getvalue().startswith("time=")
+    assert "\x1b" not in pipe.getvalue()
+
+
+@pytest.mark.parametrize("name, value", [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_terminal_that_wants_no_colour_gets_none(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv(name, value)
+    terminal = configured(stream=Terminal())
+    LOGGER.error("hello")
+    assert "\x1b" not in terminal.getvalue()
+
+
+def test_logfmt_quotes_what_would_be_read_as_another_field() -> None:
+    stream = configured(format="logfmt")
+    LOGGER.info('a "b" c=d \\ \n level=error')
+    pattern = r'time=\S+Z level=info logger=fps_lite\.hello pid=\d+ message="(.*)"\n'
+    found = re.fullmatch(pattern, stream.getvalue())
+    assert found is not None
+    assert found[1] == 'a \\"b\\" c=d \\\\ \\n level=error'
+
+
+def test_json_is_one_object_a_line() -> None:
+    stream = configured(format="json")
+    LOGGER.info("a\nb\x1b[31m")
+    failed("wrong")
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert (first["level"], first["message"]) == ("info", "a\nb\x1b[31m")
+    assert "traceback" not in first
+    assert second["traceback"].endswith("ValueError: wrong")
+
+
+@pytest.mark.parametrize("form", ["console", "logfmt", "json"])
+@pytest.mark.parametrize(
+    "char", ["\n", "\r", "\x1b", "\x7f", "\x9b", "\u2028", "\u202e", "\ud800"], ids=ascii
+)
+def test_record_is_one_line_whatever_is_in_it(form: str, char: str, root: logging.Logger) -> None:
+    stream = configured(format=form)
+    record = logging.LogRecord("x", logging.INFO, "x.py", 1, "a%sb", (char,), None)
+    # Not through a logger: pytest's own handlers would see what this one must escape.
+    root.handlers[-1].handle(record)
+    line = stream.getvalue()
+    assert line.endswith("\n")
+    assert len(line.splitlines()) == 1
+    # In JSON the delete character stands for itself, as its grammar has it.
+    assert char not in line[:-1] or (form, char) == ("json", "\x7f")
+    line.encode()
+
+
+def test_traceback_is_indented_on_the_console_so_that_it_forges_no_record() -> None:
+    stream = configured(format="console")
+    failed("wrong\n12:00:00 info  fps_lite  forged")
+    head, *below = stream.getvalue().splitlines()
+    assert head.endswith("it failed")
+    assert len(below) > 3
+    assert all(line.startswith(logs.INDENT) for line in below)
+
+
+@pytest.mark.parametrize("form", ["console", "logfmt", "json"])
+@pytest.mark.parametrize("secret", ["sesame", 'se"sa\\me', "se\nsame", "sésame"])
+def test_secret_is_masked_in_messages_tracebacks_and_fields(form: str, secret: str) -> None:
+    stream = configured(secret, format=form)
+    LOGGER.info("token %s and %r", secret, secret, extra={"fields": {"path": f"/{secret}"}})
+    failed(f"bad token {secret}")
+    written = stream.getvalue()
+    assert "***" in written
+    for trace in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], "same", "ésame"):
+        assert trace not in written
+
+
+def test_wrong_log_call_is_a_masked_line_and_no_traceback(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = configured("sesame", format="console")
+    record = logging.LogRecord("x", logging.INFO, "x.py", 1, "%d items", ("sesame",), None)
+    root.handlers[-1].handle(record)
+    assert stream.getvalue().endswith("info  x  %d items ('***',)\n")
+    assert capsys.readouterr().err == ""
+
+
+def test_other_loggers_and_handlers_are_left_alone(root: logging.Logger) -> None:
+    other, handler = logging.getLogger("somebody.else"), logging.NullHandler()
+    root.addHandler(handler)
+    first = configured(format="console")
+    second = configured(format="console", level="warning")
+    other.info("hidden")
+    other.warning("seen")
+    assert first.getvalue() == ""
+    assert second.getvalue().count("\n") == 1
+    assert handler in root.handlers
+    assert not other.disabled
+
+
+def test_hypercorn_does_not_say_where_it_listens_unless_at_debug() -> None:
+    hypercorn = logging.getLogger("hypercorn.error")
+    stream = configured()
+    hypercorn.info("Running on http://127.0.0.1:8000 (CTRL + C to quit)")
+    hypercorn.error("bad")
+    assert stream.getvalue().count("\n") == 1
+    stream = configured(level="debug")
+    hypercorn.info("Running")
+    assert "Running" in stream.getvalue()
+
+
+def test_record_is_as_it_was_for_other_handlers(root: logging.Logger) -> None:
+    configured("wrong", format="console")
+    try:
+        raise ValueError("wrong")  # noqa: TRY301
+    except ValueError:
+        record = LOGGER.makeRecord("x", logging.ERROR, "x.py", 1, "it", (), sys.exc_info())
+    before = dict(vars(record))
+    root.handlers[-1].handle(record)
+    assert vars(record) == before
+
+
+async def hello(_request: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+async def fail(_request: Request) -> Response:
+    raise ValueError
+
+
+async def talk(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text("hello")
+    await websocket.close()
+
+
+async def reject(websocket: WebSocket) -> None:
+    await websocket.close()
+
+
+@pytest.fixture
+def client() -> TestClient:
+    routes = [
+        Route("/fail", fail),
+        WebSocketRoute("/talk", talk),
+        WebSocketRoute("/reject", reject),
+        Route("/{rest:path}", hello, methods=["GET", "POST"]),
+    ]
+    app = logs.AccessLog(Starlette(routes=routes), logging.getLogger("fps_lite.access"))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def access_lines(stream: io.StringIO) -> list[str]:
+    """Return what is not the test client's own log."""
+    return [line for line in stream.getvalue().splitlines() if "httpx" not in line]
+
+
+def test_request_is_logged_with_what_was_sent(client: TestClient) -> None:
+    stream = configured(format="console")
+    client.post("/a%20b?token=secret")
+    pattern = r".* info  fps_lite\.access  POST /a%20b 200 5B [\d.]+ms testclient:50000"
+    (line,) = access_lines(stream)
+    assert re.fullmatch(pattern, line)
+
+
+def test_request_is_fields_for_a_machine(client: TestClient) -> None:
+    stream = configured(format="json")
+    client.get("/fail")
+    (line,) = map(json.loads, access_lines(stream))
+    assert line["message"].startswith("GET /fail 500 ")
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/fail", 500)
+
+
+def test_path_forges_no_line_and_sends_nothing_to_the_terminal(client: TestClient) -> None:
+    stream = configured(format="console")
+    client.get("/a%0aFAKE%1b[31m")
+    (line,) = access_lines(stream)
+    assert "GET /a%0aFAKE%1b[31m 404" in line
+
+
+def test_websocket_is_logged_when_it_has_ended(client: TestClient) -> None:
+    stream = configured(format="console")
+    with client.websocket_connect("/talk") as websocket:
+        websocket.receive_text()
+    with pytest.raises(Exception), client.websocket_connect("/reject"):  # noqa: B017, PT011
+        pass
+    first, second = access_lines(stream)
+    assert "GET /talk 101 5B" in first
+    assert "GET /reject 403 0B" in second
+
+
+def test_nothing_is_measured_when_nobody_listens(client: TestClient) -> None:
+    stream = configured(level="error")
+    assert client.get("/").text == "hello"
+    assert stream.getvalue() == ""
+
+
+def test_import_touches_no_logger() -> None:
+    code = "import logging; from fps_lite import logs; r = logging.getLogger()\n"
+    code += "assert (r.handlers, r.level) == ([], logging.WARNING)"
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, cwd=root)
