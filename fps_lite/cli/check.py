@@ -1,0 +1,57 @@
+"""`fps-lite check`: everything that serving checks, without serving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from fps_lite.errors import refuse
+
+from .output import counted
+
+if TYPE_CHECKING:
+    from fps_lite.contributions import Collected
+
+    from .session import Session
+
+
+@click.command("check")
+@click.pass_obj
+def command(session: Session) -> None:
+    """Check configuration, plugins, conflicts and certificates; serve nothing.
+
+    Exits 0, 3 for invalid configuration, or 4 for plugins that cannot be used, with all
+    problems at once.
+    """
+    collected = checked(session)
+    for line in warnings(collected):
+        click.echo(f"warning: {line}", err=True)
+    click.echo(f"ok: {summary(collected)}")
+
+
+def checked(session: Session) -> Collected:
+    """Return what the plugins contribute, or raise every problem there is."""
+    from fps_lite.app import problems  # noqa: PLC0415 - imports Starlette
+    from fps_lite.server import check_certificates  # noqa: PLC0415 - imports hypercorn
+
+    collected = session.collected
+    refuse([*problems(collected), *check_certificates(collected.loaded.settings)])
+    return collected
+
+
+def warnings(collected: Collected) -> list[str]:
+    """Return what does not stand in the way: plugins whose failure is their own."""
+    return [
+        collected.masked(f"{one.plugin.found} is left out: {one.plugin.failure}")
+        for one in collected.contributions
+        if one.plugin.failure
+    ]
+
+
+def summary(collected: Collected) -> str:
+    """Return `3 plugins, 12 routes`."""
+    from .table import route_table  # noqa: PLC0415 - imports Starlette
+
+    plugins = counted(sum(not one.plugin.failure for one in collected.contributions), "plugin")
+    return f"{plugins}, {counted(len(route_table(collected)), 'route')}"

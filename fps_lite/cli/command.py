@@ -1,0 +1,167 @@
+"""The `fps-lite` command: its group, its exit codes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import threading
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from fps_lite import __version__
+from fps_lite.errors import FPSError
+
+from .argv import shared_options, take_apart
+from .output import print_problems
+from .session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .extensions import Extensions
+
+KEY = "fps_lite.extensions"
+REPORTED = "fps_lite.reported"
+OWN = ("serve", "check", "routes", "plugins", "config", "request")
+
+EPILOG = (
+    "Any key of the configuration is an option, too: --TABLE.KEY=VALUE, like --hello.greeting=hi."
+)
+
+
+def plugin_names(ctx: click.Context) -> Iterable[str]:
+    """Return the names of the installed plugins, for completion."""
+    session = ctx.find_object(Session)
+    return session.discovery.found if session else ()
+
+
+class Commands(click.RichGroup):
+    """The commands of fps-lite and, asked for only when needed, those of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return our commands first, then those of plugins by name."""
+        found = self._extensions(ctx)
+        self._report(ctx, found)
+        return [*OWN, *sorted(found.commands)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; plugins are loaded only for a name that is not ours."""
+        if cmd_name in OWN:
+            command: click.Command = import_module(f"fps_lite.cli.{cmd_name}").command
+            return _with_shared(command)
+        found = self._extensions(ctx)
+        if cmd_name in found.clashes and not ctx.resilient_parsing:
+            raise found.clashes[cmd_name]
+        if cmd_name in found.commands:
+            return _with_shared(found.commands[cmd_name])
+        self._report(ctx, found)
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve a command; a misspelt one is answered with its right spelling."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self.list_commands(ctx), 1)
+            if not close or "mean" in error.message:
+                raise
+            message = f"{error.message} Did you mean '{close[0]}'?"
+            raise click.UsageError(message, ctx) from None
+
+    def invoke(self, ctx: click.Context) -> int:
+        """Run a command; what a plugin's one returns is no exit code."""
+        super().invoke(ctx)
+        return 0
+
+    def _extensions(self, ctx: click.Context) -> Extensions:
+        from .extensions import Extensions, extensions  # noqa: PLC0415 - only for names not ours
+
+        session = ctx.find_object(Session)
+        if KEY not in ctx.meta:
+            ctx.meta[KEY] = extensions(session, OWN) if session else Extensions()
+        found: Extensions = ctx.meta[KEY]
+        return found
+
+    def _report(self, ctx: click.Context, found: Extensions) -> None:
+        if not ctx.resilient_parsing and not ctx.meta.get(REPORTED):
+            print_problems([line for error in found.errors for line in error.problems])
+            ctx.meta[REPORTED] = True
+
+
+def _with_shared(command: click.Command) -> click.Command:
+    """Return a copy of a command whose help and completion show the options of all."""
+    shown = copy.copy(command)
+    own = {flag for one in command.params for flag in one.opts}
+    shown.params = [
+        *command.params,
+        *(o for o in shared_options(plugin_names) if o.opts[0] not in own),
+    ]
+    shown.epilog = command.epilog or EPILOG
+    return shown
+
+
+@click.group(
+    cls=Commands,
+    params=shared_options(plugin_names),
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="fps-lite", message="%(prog)s %(version)s")
+def fps_lite() -> None:
+    """Compose and run one web server out of plugins."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command and exit with the contract's code; the only way out of the library."""
+    code = run(list(sys.argv[1:] if argv is None else argv))
+    if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
+        _leave_threads_behind(code)
+    sys.exit(code)
+
+
+def _leave_threads_behind(code: int) -> None:
+    """Name the threads that a plugin left running, and end the process although they run."""
+    from fps_lite.server import leftover_threads  # noqa: PLC0415 - imports hypercorn
+
+    names = leftover_threads()
+    if names:
+        click.echo(f"threads that did not end: {', '.join(names)}", err=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run(argv: list[str]) -> int:
+    """Run the command; return its exit code."""
+    try:
+        invocation = take_apart(argv)
+        session = Session(invocation)
+        session.enter_directory()
+        # On a terminal rich-click draws its errors; in a pipe they are plain lines.
+        drawn = sys.stderr.isatty()
+        args = list(invocation.rest)
+        code = fps_lite.main(args, "fps-lite", standalone_mode=drawn, obj=session)
+    except FPSError as error:
+        print_problems(error.problems)
+        return error.exit_code
+    except click.ClickException as error:
+        _print_usage_error(error)
+        return error.exit_code
+    except click.Abort:
+        click.echo("Aborted!", err=True)
+        return 1
+    except SystemExit as end:  # how click ends, having printed what there was to say
+        return end.code if isinstance(end.code, int) else 0
+    return code if isinstance(code, int) else 0
+
+
+def _print_usage_error(error: click.ClickException) -> None:
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx else "fps-lite"
+    click.echo(f"{path}: {error.format_message()} Try '{path} --help'.", err=True)

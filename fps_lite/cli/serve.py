@@ -1,0 +1,98 @@
+"""`fps-lite serve`: compose and serve until told to stop."""
+
+from __future__ import annotations
+
+import json
+import sys
+import webbrowser
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from .check import checked, summary, warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fps_lite.contributions import Collected
+
+    from .session import Session
+
+KEYS = {
+    "host": "fps.host",
+    "port": "fps.port",
+    "bind": "fps.bind",
+    "workers": "fps.workers",
+    "reload": "fps.reload",
+    "root_path": "fps.root_path",
+    "open_browser": "fps.open_browser",
+    "log_level": "fps.logging.level",
+    "log_format": "fps.logging.format",
+}
+
+
+# Values are text here: their types and bounds stand in the settings, with an origin in errors.
+@click.command("serve")
+@click.option("--host", metavar="HOST", help="Listen on this address.")
+@click.option("--port", metavar="PORT", help="Listen on this port; 0 picks a free one.")
+@click.option("--bind", multiple=True, metavar="ADDRESS", help="HOST:PORT, unix:PATH or fd://N.")
+@click.option("--workers", metavar="N", help="Worker processes; 0 serves in this process.")
+@click.option("--reload", is_flag=True, default=None, help="Reload when files change.")
+@click.option("--root-path", metavar="PATH", help="The path under which a proxy shows the server.")
+@click.option("--open-browser/--no-open-browser", default=None, help="Open a browser when ready.")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical.")
+@click.option("--log-format", metavar="FORMAT", help="auto, console, logfmt or json.")
+@click.pass_obj
+def command(session: Session, /, **given: Any) -> None:
+    """Compose the plugins into one app and serve it until SIGTERM or SIGINT."""
+    from fps_lite.app import compose  # noqa: PLC0415 - imports Starlette
+    from fps_lite.logs import configure  # noqa: PLC0415 - imports Starlette
+    from fps_lite.server import bind_sockets, run  # noqa: PLC0415 - imports hypercorn
+
+    from .extensions import cli_setups  # noqa: PLC0415
+
+    session.take_named(_named(given))
+    collected = checked(session)
+    settings = collected.loaded.settings
+    configure(settings.logging, secrets=collected.loaded.secrets)
+    for line in warnings(collected):
+        click.echo(f"warning: {line}", err=True)
+    sockets = bind_sockets(settings)
+    try:
+        with cli_setups(collected):
+            run(compose(collected), settings, sockets=sockets, ready=_ready(collected))
+    finally:
+        sockets.close()
+
+
+def _named(given: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the options that were given: flag to key and text."""
+    named = {}
+    for option, value in given.items():
+        if value is None or value == ():
+            continue
+        flag = "--" + option.replace("_", "-")
+        if option == "open_browser" and not value:
+            flag = "--no-open-browser"
+        named[flag] = (KEYS[option], _text(value))
+    return named
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return json.dumps(value)  # a JSON list of strings is a TOML array
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _ready(collected: Collected) -> Any:
+    def ready(urls: Sequence[str]) -> None:
+        click.echo(f"serving on {', '.join(urls)} ({summary(collected)})")
+        sys.stdout.flush()
+        pages = [url for url in urls if url.startswith("http")]
+        if collected.loaded.settings.open_browser and pages:
+            page = pages[0] + collected.loaded.settings.root_path
+            # Some browsers keep the caller waiting until they are closed.
+            Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+
+    return ready

@@ -1,0 +1,162 @@
+"""The pipeline as the commands use it: each is cut at one stage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fps_lite.config import Config, read
+from fps_lite.config.layers import plugins_named
+from fps_lite.errors import ConfigError, PluginError, StartupError, refuse
+from fps_lite.plugins import Discovery, Loaded, discover, load
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from fps_lite.contributions import Collected
+    from fps_lite.settings import PluginConfig
+
+    from .argv import Invocation
+
+C = TypeVar("C", bound="PluginConfig")
+CONFIG_HOOKS = ("config", "plugin_name", "dependencies")
+
+
+class Session:
+    """One invocation of the command; what a plugin's command gets as `click.pass_obj`."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self.invocation = invocation
+        self._named: dict[str, tuple[str, str]] = {}
+
+    def enter_directory(self) -> None:
+        """Change to `--directory` and put it first on `sys.path`, before anything is read."""
+        for directory in self.invocation.values("--directory")[-1:]:
+            try:
+                os.chdir(directory)
+            except OSError as error:
+                message = f"--directory: {directory}: {(error.strerror or str(error)).lower()}"
+                raise ConfigError(message) from None
+        try:
+            here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
+        except FileNotFoundError:
+            message = "the working directory does not exist any more"
+            raise StartupError(message) from None
+        if here not in sys.path[:1]:
+            sys.path.insert(0, here)
+
+    def take_named(self, named: Mapping[str, tuple[str, str]]) -> None:
+        """Take a command's own options as configuration: flag to dotted key and text."""
+        self._named.update(named)
+
+    @cached_property
+    def discovery(self) -> Discovery:
+        """The installed plugins, not imported."""
+        return discover()
+
+    @cached_property
+    def config(self) -> Config:
+        """Every layer, merged; the plugins' switches are the highest."""
+        files = self.invocation.values("--config")
+        merged = read(
+            directory=Path.cwd(),
+            names=self.discovery.found,
+            files=files,
+            environ=os.environ,
+            options=self.invocation.options(self._named),
+        )
+        _hand_down(files)
+        return self._switched(merged)
+
+    def _switched(self, config: Config) -> Config:
+        for word in self.invocation.shared:
+            if word.flag in ("--enable", "--disable"):
+                name = known_plugin(word.value, config, self.discovery, word.flag)
+                config = config.with_values(
+                    word.flag, switch(config, name, on=word.flag == "--enable")
+                )
+        return config
+
+    def load(self, hooks: Iterable[str] | None = None) -> Loaded:
+        """Load the plugins; with `hooks`, import only what may have one of these."""
+        return load(self.config, self.discovery, hooks)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """Every plugin, loaded whole."""
+        return self.load()
+
+    @cached_property
+    def collected(self) -> Collected:
+        """Every plugin's contribution."""
+        from fps_lite.contributions import collect  # noqa: PLC0415 - imports Starlette
+
+        return collect(self.loaded)
+
+    def config_of(self, kind: type[C], name: str | None = None) -> C:
+        """Return the config of the one enabled plugin whose config is a `kind`."""
+        loaded = self.load(CONFIG_HOOKS)
+        refuse(loaded.errors)
+        found: C = loaded.config_of(kind, name)
+        return found
+
+    @asynccontextmanager
+    async def running(self, *names: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Run the lifespans of the named plugins and of what they require; yield the state."""
+        from fps_lite.app import problems  # noqa: PLC0415 - imports Starlette
+        from fps_lite.composition import lifespans_of  # noqa: PLC0415 - as above
+
+        refuse(problems(self.collected))
+        known = [known_plugin(name, self.config, self.discovery, "running") for name in names]
+        refuse(self._not_running(known))
+        lifespans = lifespans_of(self.collected, known)
+        async with lifespans.running():
+            yield lifespans.state
+
+    def _not_running(self, names: Iterable[str]) -> list[PluginError]:
+        plugins = [self.loaded.plugins[name] for name in names]
+        return [
+            PluginError(f"{one.found} does not run: {one.disabled or one.failure}")
+            for one in plugins
+            if one.disabled or one.failure
+        ]
+
+
+def known_plugin(written: str, config: Config, discovery: Discovery, where: str) -> str:
+    """Return the plugin's name as it is spelled, or raise `ConfigError` with a hint."""
+    name = written.replace("-", "_")
+    known = [*discovery.found, *plugins_named(config.layers)]
+    if name in known:
+        return name
+    close = get_close_matches(name, known, 1)
+    hint = f' (did you mean "{close[0]}"?)' if close else ""
+    message = f'{where}: no plugin "{written}"{hint}'
+    raise ConfigError(message)
+
+
+def switch(config: Config, name: str, *, on: bool) -> dict[str, Any]:
+    """Return the values that enable or disable a plugin on top of `config`."""
+    from fps_lite.settings import Selection  # noqa: PLC0415
+
+    selection = config.decode("fps", Selection, only_known=True).value or Selection()
+    disabled = [one for one in selection.disabled_plugins if one.replace("-", "_") != name]
+    if not on:
+        return {"fps": {"disabled_plugins": [*disabled, name]}}
+    lists: dict[str, Any] = {"disabled_plugins": disabled}
+    enabled = selection.enabled_plugins
+    if enabled and name not in (one.replace("-", "_") for one in enabled):
+        lists["enabled_plugins"] = [*enabled, name]
+    return {"fps": lists, name: {"enabled": True}}
+
+
+def _hand_down(files: list[str]) -> None:
+    """Let child processes read the same files: `FPS_CONFIG_FILE`, absolute."""
+    if files:
+        old = os.environ.get("FPS_CONFIG_FILE")
+        absolute = [str(Path(file).absolute()) for file in files]
+        os.environ["FPS_CONFIG_FILE"] = os.pathsep.join([*([old] if old else []), *absolute])
