@@ -1,0 +1,1 @@
+"""Say hello: the smallest plugin that has a bit of everything."""
