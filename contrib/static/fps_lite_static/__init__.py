@@ -1,0 +1,1 @@
+"""Serve directories, from configuration alone."""
