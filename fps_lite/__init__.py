@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .app import create_app
     from .errors import ConfigError, FPSError, PluginError, StartupError
     from .hooks import Context, Dependencies, HookType, RedirectException, hookimpl
+    from .mounting import mount
     from .settings import PluginConfig, Secret
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "StartupError",
     "create_app",
     "hookimpl",
+    "mount",
 ]
 
 # Resolved at first use, so that `import fps_lite` costs nothing and starts nothing.
@@ -42,6 +44,7 @@ _HOMES = {
     "StartupError": "errors",
     "create_app": "app",
     "hookimpl": "hooks",
+    "mount": "mounting",
 }
 
 

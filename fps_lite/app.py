@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 
-from .composition import handlers_of, lifespans_of, middleware_of, routes_of
+from .composition import handlers_of, lifespans_of, middleware_of, routes_of, settled_routes
 from .config import Config, from_mapping, read
 from .conflicts import find_conflicts
 from .contributions import Collected, collect
 from .errors import ConfigError, FPSError, refuse
 from .gate import masking, unavailable, with_whole_path
+from .mounting import Residents
 from .plugins import Discovery, discover, from_objects, load
 
 if TYPE_CHECKING:
@@ -89,11 +90,13 @@ def _settings_problems(loaded: Loaded) -> Iterator[ConfigError]:
 
 def compose(collected: Collected) -> Application:
     """Build the app; nothing is refused any more, and nothing runs yet."""
-    lifespans = lifespans_of(collected)
+    residents = Residents()
+    settled = settled_routes(collected, residents)
+    lifespans = lifespans_of(collected, residents)
     return Application(
         collected,
         lifespans,
-        routes=routes_of(collected, lifespans),
+        routes=routes_of(collected, settled, lifespans),
         middleware=middleware_of(collected),
         exception_handlers=handlers_of(collected),
     )

@@ -17,21 +17,25 @@ from .hooks import RedirectException
 from .lifespan import Lifespans, Unit, manager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from starlette.middleware import Middleware
     from starlette.requests import HTTPConnection
 
     from .contributions import Collected, Contribution
+    from .mounting import Resident, Residents
     from .plugins import Hook, Loaded
 
 
-def lifespans_of(collected: Collected, names: Iterable[str] | None = None) -> Lifespans:
-    """Return the lifespans to run, or only those of `names` and of what they require."""
+def lifespans_of(
+    collected: Collected, residents: Residents | None = None, *, names: Iterable[str] | None = None
+) -> Lifespans:
+    """Return the lifespans of the plugins, or of some and what they require, and of residents."""
     loaded = collected.loaded
     wanted = loaded.order.names if names is None else loaded.order.required_by(names)
+    units = [_unit(one, loaded) for one in collected.contributions if one.name in wanted]
     return Lifespans(
-        [_unit(one, loaded) for one in collected.contributions if one.name in wanted],
+        [*units, *(_resident_units(residents, loaded) if residents else ())],
         core={"config_of": loaded.config_of},
         startup_timeout=loaded.settings.startup_timeout,
         shutdown_timeout=loaded.settings.shutdown_timeout,
@@ -50,6 +54,27 @@ def _unit(contribution: Contribution, loaded: Loaded) -> Unit:
         provides=frozenset(plugin.declared.provides),
         on_failure=plugin.settings.on_failure,
     )
+
+
+def _resident_units(residents: Residents, loaded: Loaded) -> Iterator[Unit]:
+    """Yield a unit for each mounted app: it runs while the plugins that mount it do."""
+    for resident, places in residents.places().items():
+        owner, path = places[0]
+        owners = frozenset(name for name, _ in places if name in loaded.plugins)
+        of = f' of plugin "{owner}"' if owner in owners else ""
+        isolated = all(loaded.plugins[name].isolated for name in owners) and bool(owners)
+        yield Unit(
+            name=f"{owner} {path}",
+            enter=partial(_inhabit, resident, loaded.settings.root_path + path),
+            after=owners,
+            requires=owners,
+            on_failure="isolate" if isolated else "fatal",
+            title=f"the app mounted at {path or '/'}{of}",
+        )
+
+
+def _inhabit(resident: Resident, prefix: str, _: Mapping[str, Any]) -> Any:
+    return resident.running(prefix)
 
 
 def _enter(contribution: Contribution, state: Mapping[str, Any]) -> Any:
@@ -80,13 +105,19 @@ async def _together(entered: Iterable[Callable[[], Any]]) -> AsyncIterator[dict[
         yield services
 
 
-def routes_of(collected: Collected, lifespans: Lifespans) -> list[BaseRoute]:
-    """Return all routes in the order tried, those of plugins that can be down behind a guard."""
+def settled_routes(collected: Collected, residents: Residents) -> list[tuple[str, BaseRoute]]:
+    """Return all routes with their owners in the order tried, mounted apps alive in them."""
+    return [(name, residents.settle(one, name)) for name, one in ordered_routes(collected)]
+
+
+def routes_of(
+    collected: Collected, settled: list[tuple[str, BaseRoute]], lifespans: Lifespans
+) -> list[BaseRoute]:
+    """Return the app's routes, those of plugins that can be down behind a guard."""
     isolated = _isolated(collected)
     down = {name: partial(lifespans.is_down, name) for name in isolated}
     routes = [
-        guarded(route, name, down[name]) if name in isolated else route
-        for name, route in ordered_routes(collected)
+        guarded(route, name, down[name]) if name in isolated else route for name, route in settled
     ]
     closed = [one.plugin for one in collected.contributions if one.plugin.failure]
     return routes + [
@@ -105,7 +136,7 @@ def _isolated(collected: Collected) -> frozenset[str]:
     isolated: set[str] = set()
     requires = collected.loaded.order.requires
     for one in collected.contributions:
-        if one.plugin.isolated or requires[one.name] & isolated:
+        if one.plugin.isolated or requires.get(one.name, frozenset()) & isolated:
             isolated.add(one.name)
     return frozenset(isolated)
 

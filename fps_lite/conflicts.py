@@ -28,6 +28,7 @@ from starlette.routing import (
 
 from .contributions import handled
 from .errors import PluginError
+from .mounting import ForeignMount
 from .paths import PrefixedRoute
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 TAIL = "{:path}"
 """The rest of the path, slashes included: how a Mount and a `{name:path}` end."""
+_CONVERTORS = re.compile(r"{:(\w+)}")
+_WITHOUT_SLASH = {"str", "int", "float", "uuid"}  # others, too, may match one, or nothing at all
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ def find_conflicts(collected: Collected) -> tuple[PluginError, ...]:
 def _claims(owner: str, route: BaseRoute) -> Iterator[Claim]:
     if isinstance(route, Mount):
         yield Claim(owner, route, "", None, (*_shape(route.path), TAIL))
+        if isinstance(route, ForeignMount) and route.path:
+            yield Claim(owner, route, "", None, _shape(route.path))
     elif isinstance(route, Route):
         methods = frozenset(route.methods) if route.methods else None
         yield Claim(owner, route, "http", methods, _shape(route.path))
@@ -146,11 +151,11 @@ def _covers(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 def _segment_covers(one: str, other: str) -> bool:
     if one == other:
         return True
-    if "{" not in one or ":path}" in other:
+    if "{" not in one:
         return False
     if "{" not in other:
         return _regex(one).fullmatch(other) is not None
-    return one == "{:str}"
+    return one == "{:str}" and set(_CONVERTORS.findall(other)) <= _WITHOUT_SLASH
 
 
 @functools.cache
@@ -181,7 +186,8 @@ def _handler_conflicts(collected: Collected) -> Iterator[str]:
     owners: dict[int | type[Exception], str] = {}
     for contribution in collected.contributions:
         for key in contribution.handlers:
-            owner = owners.setdefault(key, contribution.name)
+            # Starlette has one place for both.
+            owner = owners.setdefault(500 if key is Exception else key, contribution.name)
             if owner != contribution.name:
                 yield (
                     f"exceptions {handled(key)} have two handlers: "
@@ -202,6 +208,8 @@ def described(route: BaseRoute) -> str:
     """Return what answers a route, and where that is written."""
     route = route.route if isinstance(route, PrefixedRoute) else route
     target = getattr(route, "endpoint", None) or getattr(route, "_base_app", None)
+    if isinstance(route, ForeignMount):
+        target = route.app.resident.app or route.app.resident.factory
     target = target or getattr(route, "app", None) or route
     while isinstance(target, functools.partial):
         target = target.func

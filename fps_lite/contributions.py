@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from .errors import FPSError, PluginError
+from .errors import ConfigError, FPSError, PluginError
 from .hooks import Context
+from .mounting import mount
 from .paths import prefixed
-from .plugins import Hook, ask
-from .settings import mask
+from .plugins import Found, Hook, Plugin, ask, reason
+from .settings import MountConfig, PluginConfig, mask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ExceptionHandler
 
-    from .plugins import Loaded, Plugin
+    from .plugins import Loaded
 
 OUTSIDE, BETWEEN, INSIDE = range(3)
 
@@ -66,16 +69,69 @@ def context_of(plugin: Plugin, loaded: Loaded) -> Context:
     )
 
 
-def collect(loaded: Loaded) -> Collected:
-    """Ask every plugin that takes part, going on after each fault."""
+def collect(loaded: Loaded, *, root: str | None = None) -> Collected:
+    """Ask every plugin that takes part, going on after each fault.
+
+    `root` is one more app to mount, at the root: `module:object`.
+    """
     steps = [_asked(plugin, context_of(plugin, loaded)) for plugin in loaded.enabled]
     faults = [
         PluginError(mask(f"{contribution.plugin.found}: {problem}", loaded.secrets))
         for contribution, problems in steps
         for problem in problems
     ]
-    contributions = tuple(contribution for contribution, _ in steps)
-    return Collected(loaded, contributions, (*loaded.errors, *faults))
+    mounted, errors = _configured_mounts(loaded, root)
+    contributions = (*(contribution for contribution, _ in steps), *mounted)
+    return Collected(loaded, contributions, (*loaded.errors, *faults, *errors))
+
+
+def _configured_mounts(
+    loaded: Loaded, root: str | None
+) -> tuple[list[Contribution], list[FPSError]]:
+    """Return the apps of `[[fps.mounts]]` as what fps-lite itself contributes."""
+    mounts = list(loaded.settings.mounts)
+    places = [loaded.config.where("fps", "mounts", at, "app") for at in range(len(mounts))]
+    keys = [f"fps.mounts[{at}].app" for at in range(len(mounts))]
+    if root is not None:
+        mounts.append(MountConfig(path="", app=root))
+        places.append("MODULE:APP")
+        keys.append(root)
+    routes: list[BaseRoute] = []
+    errors: list[FPSError] = list(_mounted_twice(mounts, places, keys))
+    for one, place, key in zip(mounts, places, keys, strict=True):
+        route, problem = _configured_mount(one)
+        if route is None:
+            errors.append(PluginError(f"{place}: {key}: {problem}"))
+        else:
+            routes.append(route)
+    core = Plugin(Found("fps", ()), PluginConfig())
+    longest_first = sorted(routes, key=lambda route: -len(getattr(route, "path", "")))
+    contribution = Contribution(core, context_of(core, loaded), tuple(longest_first))
+    return [contribution] if routes else [], errors
+
+
+def _mounted_twice(
+    mounts: list[MountConfig], places: list[str], keys: list[str]
+) -> Iterator[ConfigError]:
+    first: dict[str, str] = {}
+    for one, place, key in zip(mounts, places, keys, strict=True):
+        path = one.path.rstrip("/")
+        if first.setdefault(path, place) != place:
+            yield ConfigError(f'{place}: {key}: "{path or "/"}" is mounted at {first[path]}, too')
+
+
+def _configured_mount(one: MountConfig) -> tuple[BaseRoute | None, str]:
+    app, factory = (None, one.app) if one.factory else (one.app, None)
+    strip = one.strip_prefix
+    try:
+        mounted = mount(
+            one.path, app, factory=factory, name=one.name, strip_prefix=strip, wsgi=one.wsgi
+        )
+    except FPSError as error:
+        return None, str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may raise anything
+        return None, f"cannot import {one.app}: {reason(error)}"
+    return mounted, ""
 
 
 def _asked(plugin: Plugin, context: Context) -> tuple[Contribution, list[str]]:
@@ -137,7 +193,9 @@ def _handlers(
     answers, problems = _answers(plugin, context, "exception_handlers")
     handlers: dict[int | type[Exception], ExceptionHandler] = {}
     for _, answer in answers:
-        if not isinstance(answer, Mapping) or not all(map(_is_handled, answer)):
+        if not isinstance(answer, Mapping) or not all(
+            _is_handled(key) and callable(handler) for key, handler in answer.items()
+        ):
             what = "not a mapping of exception class or status code to handler"
             problems.append(f'hook "exception_handlers" returned {answer!r}, {what}')
             continue

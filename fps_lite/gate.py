@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
@@ -84,7 +85,7 @@ def with_whole_path(scope: Scope) -> Scope:
         return scope
     whole = {**scope, "path": root + path}
     if scope.get("raw_path") is not None:
-        whole["raw_path"] = root.encode() + scope["raw_path"]
+        whole["raw_path"] = quote(root).encode() + scope["raw_path"]
     return whole
 
 

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 from urllib.parse import quote
 
-from .settings import mask
+from .settings import hide, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,12 +79,10 @@ class _Formatter(logging.Formatter):
 
     def __init__(self, secrets: frozenset[str]) -> None:
         super().__init__()
-        # A message may hold the secret as `repr` or JSON writes it.
-        written = {repr(one)[1:-1] for one in secrets} | {json.dumps(one)[1:-1] for one in secrets}
-        self.secrets = secrets | written
+        self.spelled = spellings(secrets)
 
     def masked(self, text: str) -> str:
-        return mask(text, self.secrets)
+        return hide(text, self.spelled)
 
     def message(self, record: logging.LogRecord) -> str:
         try:

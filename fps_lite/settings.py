@@ -6,10 +6,15 @@ A setting has one home: its name, type, bounds and default stand here and nowher
 from __future__ import annotations
 
 import hmac
+import html
+import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Secret:
@@ -158,6 +163,19 @@ class LoggingConfig(_Table, frozen=True, kw_only=True):
     """One line for each request."""
 
 
+class MountConfig(_Table, frozen=True, kw_only=True):
+    """One of `[[fps.mounts]]`: an importable app, mounted without a plugin."""
+
+    path: Annotated[str, Meta(pattern=r"^(/[^/{}\s]+)*/?$", description='like "/tools"')]
+    app: Annotated[str, Meta(pattern=r"^[\w.]+:[\w.]+$", description='"module:object"')]
+    name: str | None = None
+    factory: bool = False
+    """`app` is called with the public prefix, and returns the app."""
+    strip_prefix: bool = False
+    """Show the app its paths without the prefix."""
+    wsgi: bool = False
+
+
 class Selection(_Table, frozen=True, kw_only=True):
     """Which plugins take part: the keys of `[fps]` that are read before all others."""
 
@@ -185,6 +203,8 @@ class FPSConfig(Selection, frozen=True, kw_only=True):
     """0: serve inside the command's process."""
     reload: bool = False
     open_browser: bool = False
+    mounts: list[MountConfig] = field(default_factory=list)
+    """Apps that are mounted after all plugins' routes, the longest path first."""
     debug: bool = False
     startup_timeout: Seconds = 60.0
     """For each plugin's start."""
@@ -209,8 +229,25 @@ def secrets_of(value: Any) -> frozenset[str]:
     return frozenset()
 
 
-def mask(text: str, secrets: frozenset[str]) -> str:
-    """Return `text` with each of `secrets` replaced by `***`, longest first."""
-    for secret in sorted(secrets, key=lambda one: (-len(one), one)):
-        text = text.replace(secret, "***")
+def spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return each secret as it is, as `repr`, JSON and HTML write it, longest first."""
+    found = set(secrets)
+    found |= {form(one)[1:-1] for one in found for form in (repr, ascii, json.dumps, _json)}
+    found |= {html.escape(one) for one in found}
+    return tuple(sorted(found - {""}, key=lambda one: (-len(one), one)))
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with `***` for each of `secrets`, however it is written."""
+    return hide(text, spellings(secrets))
+
+
+def hide(text: str, spelled: Iterable[str]) -> str:
+    """Return `text` with `***` for each of `spelled`, in their order."""
+    for one in spelled:
+        text = text.replace(one, "***")
     return text

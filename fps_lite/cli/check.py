@@ -53,5 +53,6 @@ def summary(collected: Collected) -> str:
     """Return `3 plugins, 12 routes`."""
     from .table import route_table  # noqa: PLC0415 - imports Starlette
 
-    plugins = counted(sum(not one.plugin.failure for one in collected.contributions), "plugin")
+    running = [one for one in collected.loaded.enabled if not one.failure]
+    plugins = counted(len(running), "plugin")
     return f"{plugins}, {counted(len(route_table(collected)), 'route')}"

@@ -93,10 +93,10 @@ def _brief(value: Any) -> str:
 @click.pass_context
 def print_schema(ctx: click.Context) -> None:
     """Print one JSON Schema for `[fps]` and the tables of the installed plugins."""
-    from .leaves import models  # noqa: PLC0415
+    from .leaves import readable  # noqa: PLC0415
 
     loaded = _installed(ctx.obj)
-    print_json(schema(models(loaded)))
+    print_json(schema(readable(loaded)))
     ctx.exit(_report(loaded, PluginError))
 
 

@@ -10,7 +10,8 @@ import msgspec.inspect as ir
 
 from fps_lite.config import effective
 from fps_lite.config.kinds import bare, fields, holds_secret, kind_of
-from fps_lite.settings import FPSConfig, mask
+from fps_lite.config.wording import dotted
+from fps_lite.settings import FPSConfig, PluginConfig, mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,14 +42,24 @@ def models(loaded: Loaded) -> dict[str, type]:
     return tables
 
 
+class Unread(PluginConfig, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """The table of a plugin that is not imported: its own keys are not known."""
+
+
+def readable(loaded: Loaded) -> dict[str, type]:
+    """Return `models`, and for each other plugin what is known of its table."""
+    return dict.fromkeys(loaded.plugins, Unread) | models(loaded)
+
+
 def effective_leaves(loaded: Loaded) -> Iterator[Leaf]:
     """Yield the leaves of `[fps]` and of every plugin that takes part, secrets masked.
 
-    A table that could not be decoded has none: its errors are all there is to say.
+    A value that was refused is not there: its key has the default, and says so.
     """
     tables: dict[str, Any] = {"fps": loaded.config.decode("fps", FPSConfig).value}
     tables |= {one.name: one.config for one in loaded.enabled}
-    reader = _Reader(loaded.config, loaded.secrets)
+    problems = [line for error in loaded.errors for line in error.problems]
+    reader = _Reader(loaded.config, loaded.secrets, tuple(problems))
     for name, value in tables.items():
         if value is not None:
             yield from reader.leaves((name,), value, kind_of(type(value)), [])
@@ -58,6 +69,7 @@ def effective_leaves(loaded: Loaded) -> Iterator[Leaf]:
 class _Reader:
     config: Config
     secrets: frozenset[str]
+    problems: tuple[str, ...]
 
     def leaves(
         self, path: tuple[str, ...], value: Any, kind: Type, default: History
@@ -78,11 +90,16 @@ class _Reader:
             yield self.leaf(path, value, kind, default)
 
     def leaf(self, path: tuple[str, ...], value: Any, kind: Type, default: History) -> Leaf:
-        history = [*self.config.history(*path), *default] or [(DEFAULT, value)]
+        given = [] if self.is_refused(path) else self.config.history(*path)
+        history = [*given, *default] or [(DEFAULT, value)]
         # What a higher layer overrode is a secret still.
         hidden = holds_secret(kind)
         below = [(where, "***" if hidden else self.shown(one)) for where, one in history[1:]]
         return Leaf(path, self.shown(value), history[0][0], tuple(below))
+
+    def is_refused(self, path: tuple[str, ...]) -> bool:
+        where = f"{self.config.where(*path)}: {dotted(path)}: "
+        return any(line.startswith(where) for line in self.problems)
 
     def shown(self, value: Any) -> Any:
         return _masked(effective(value), self.secrets)

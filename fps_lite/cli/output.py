@@ -19,21 +19,21 @@ def print_json(value: Any) -> None:
 
 def as_toml(value: Any) -> str:
     """Return a value as TOML writes it, on one line; TOML has no null, so those are left out."""
+    return _item(value).as_string()
+
+
+def _item(value: Any) -> Any:
     import tomlkit  # noqa: PLC0415 - slow to import
 
-    kept = _without_null(value)
-    item = tomlkit.inline_table() if isinstance(kept, dict) else tomlkit.item(kept)
-    if isinstance(kept, dict):
-        item.update(kept)
-    return item.as_string()
-
-
-def _without_null(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_null(one) for key, one in value.items() if one is not None}
+        table = tomlkit.inline_table()
+        table.update({key: _item(one) for key, one in value.items() if one is not None})
+        return table
     if isinstance(value, list):
-        return [_without_null(one) for one in value if one is not None]
-    return value
+        array = tomlkit.array()
+        array.extend(_item(one) for one in value if one is not None)
+        return array
+    return tomlkit.item(value)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -43,19 +43,22 @@ KEYS = {
 @click.option("--open-browser/--no-open-browser", default=None, help="Open a browser when ready.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical.")
 @click.option("--log-format", metavar="FORMAT", help="auto, console, logfmt or json.")
+@click.argument("app", required=False, metavar="[MODULE:APP]")
 @click.pass_obj
-def command(session: Session, /, **given: Any) -> None:
-    """Compose the plugins into one app and serve it until SIGTERM or SIGINT."""
+def command(session: Session, /, app: str | None, **given: Any) -> None:
+    """Compose the plugins into one app and serve it until SIGTERM or SIGINT.
+
+    An app named here is mounted at the root, after all plugins.
+    """
     from fps_lite.app import compose  # noqa: PLC0415 - imports Starlette
-    from fps_lite.logs import configure  # noqa: PLC0415 - imports Starlette
     from fps_lite.server import bind_sockets, run  # noqa: PLC0415 - imports hypercorn
 
     from .extensions import cli_setups  # noqa: PLC0415
 
     session.take_named(_named(given))
+    session.root_app = app
     collected = checked(session)
     settings = collected.loaded.settings
-    configure(settings.logging, secrets=collected.loaded.secrets)
     for line in warnings(collected):
         click.echo(f"warning: {line}", err=True)
     sockets = bind_sockets(settings)

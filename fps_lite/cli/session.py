@@ -33,6 +33,7 @@ class Session:
     def __init__(self, invocation: Invocation) -> None:
         self.invocation = invocation
         self._named: dict[str, tuple[str, str]] = {}
+        self.root_app: str | None = None
 
     def enter_directory(self) -> None:
         """Change to `--directory` and put it first on `sys.path`, before anything is read."""
@@ -93,10 +94,12 @@ class Session:
 
     @cached_property
     def collected(self) -> Collected:
-        """Every plugin's contribution."""
+        """Every plugin's contribution; from here on plugins may log, secrets masked."""
         from fps_lite.contributions import collect  # noqa: PLC0415 - imports Starlette
+        from fps_lite.logs import configure  # noqa: PLC0415 - not needed for less
 
-        return collect(self.loaded)
+        configure(self.loaded.settings.logging, secrets=self.loaded.secrets)
+        return collect(self.loaded, root=self.root_app)
 
     def config_of(self, kind: type[C], name: str | None = None) -> C:
         """Return the config of the one enabled plugin whose config is a `kind`."""
@@ -114,7 +117,7 @@ class Session:
         refuse(problems(self.collected))
         known = [known_plugin(name, self.config, self.discovery, "running") for name in names]
         refuse(self._not_running(known))
-        lifespans = lifespans_of(self.collected, known)
+        lifespans = lifespans_of(self.collected, names=known)
         async with lifespans.running():
             yield lifespans.state
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 
 from fps_lite.conflicts import described, ordered_routes
-
 from fps_lite.paths import PrefixedRoute
 
 if TYPE_CHECKING:
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 def route_table(collected: Collected) -> list[dict[str, Any]]:
     """Return one object for each route, grouped by plugin, in the order tried within it."""
-    plugins = collected.loaded.plugins
+    plugins = {one.name: one.plugin for one in collected.contributions}
     owned = ordered_routes(collected)
-    position = {name: index for index, name in enumerate(collected.loaded.order.names)}
+    position = {name: index for index, name in enumerate(plugins)}
     rows = []
     for name, route in sorted(owned, key=lambda pair: position[pair[0]]):
         found = plugins[name].found

@@ -6,7 +6,6 @@ types; each step returns what is usable of the value, or `DROPPED`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,6 +102,9 @@ class Check:
         moved: Mapping[str, str] = getattr(kind.cls, "moved", {})
         if key in moved:
             return self._fault((*path, key), f"unknown key: set {moved[key]} instead", key=True)
+        refused: Mapping[str, str] = getattr(kind.cls, "refused", {})
+        if key in refused:
+            return self._fault((*path, key), f"unknown key: {refused[key]}", key=True)
         return self._fault((*path, key), f"unknown key{did_you_mean(key, known)}", key=True)
 
     def _dict(self, value: Mapping[str, Any], kind: ir.DictType, path: KeyPath) -> Any:
@@ -176,9 +178,7 @@ class Check:
         return show(self._masked(value) if isinstance(value, str) else value)
 
     def _masked(self, text: str) -> str:
-        secrets = self.resolver.secrets
-        escaped = {form(one)[1:-1] for one in secrets for form in (repr, ascii, json.dumps)}
-        return mask(text, frozenset(secrets | escaped) - {""})
+        return mask(text, self.resolver.secrets)
 
 
 def _items(kind: ir.Type | None, value: object) -> list[ir.Type] | None:

@@ -212,13 +212,13 @@ class Lifespans:
             self._judge(life, problem)
             if error is not None:
                 full = self._mask(in_full(error))
-                self._logger.debug('plugin "%s": %s', life.unit.name, full)
+                self._logger.debug("%s: %s", life.unit, full)
         if not self._failures:
             life.settle()
         self._changed.set()
 
     def _judge(self, life: Life, problem: str) -> None:
-        line = f'plugin "{life.unit.name}" {problem}'
+        line = f"{life.unit} {problem}"
         if life.was_stopping:
             self._troubles.append(line)
         elif life.unit.isolated:
@@ -238,7 +238,7 @@ class Lifespans:
             if lost is not None and unit.name not in self._down:
                 self._down[unit.name] = f'requires "{lost}" ({self._down[lost]})'
                 if self._lives:
-                    self._logger.error('plugin "%s" is down: %s', unit.name, self._down[unit.name])
+                    self._logger.error("%s is down: %s", unit, self._down[unit.name])
 
     def _still_waiting(self, life: Life, seconds: float) -> None:
-        self._logger.warning('still waiting for "%s" to start (%g s)', life.unit.name, seconds)
+        self._logger.warning("still waiting for %s to start (%g s)", life.unit, seconds)

@@ -34,6 +34,10 @@ class Unit:
     requires: frozenset[str] = frozenset()  # if one of these is down, so is it
     provides: frozenset[str] = frozenset()
     on_failure: Literal["fatal", "isolate"] = "fatal"
+    title: str = ""  # what messages call it, if it is not the plugin of its name
+
+    def __str__(self) -> str:
+        return self.title or f'plugin "{self.name}"'
 
     @property
     def isolated(self) -> bool:

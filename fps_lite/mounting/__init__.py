@@ -1,0 +1,13 @@
+"""Mount any ASGI or WSGI app so that it lives: its lifespan, its state, its prefix.
+
+Starlette's `Mount` passes requests on and nothing else. Here each app is a resident, run
+once; what it is shown of a request differs from app to app, and each difference is one
+small function.
+"""
+
+from __future__ import annotations
+
+from .residents import Resident, imported
+from .routes import ForeignMount, Residents, mount
+
+__all__ = ["ForeignMount", "Resident", "Residents", "imported", "mount"]
