@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from .errors import ConfigError, FPSError, PluginError, StartupError
     from .hooks import Context, Dependencies, HookType, RedirectException, hookimpl
     from .mounting import mount
-    from .settings import PluginConfig, Secret
+    from .secret import Secret
+    from .settings import PluginConfig
 
 __version__ = "0.1.0"
 
@@ -40,7 +41,7 @@ _HOMES = {
     "PluginConfig": "settings",
     "PluginError": "errors",
     "RedirectException": "hooks",
-    "Secret": "settings",
+    "Secret": "secret",
     "StartupError": "errors",
     "create_app": "app",
     "hookimpl": "hooks",

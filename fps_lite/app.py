@@ -13,10 +13,10 @@ from .composition import handlers_of, lifespans_of, middleware_of, routes_of, se
 from .config import Config, from_mapping, read
 from .conflicts import find_conflicts
 from .contributions import Collected, collect
-from .errors import ConfigError, FPSError, refuse
+from .errors import ConfigError, FPSError, StartupError, refuse
 from .gate import masking, unavailable, with_whole_path
 from .mounting import Residents
-from .plugins import Discovery, discover, from_objects, load
+from .plugins import Discovery, discover, from_objects, load, reason
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from .errors import StartupError
     from .lifespan import Lifespans
     from .plugins import Loaded
 
@@ -108,6 +107,7 @@ class Application(Starlette):
     def __init__(self, collected: Collected, lifespans: Lifespans, **parts: Any) -> None:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            self._make_middleware()
             async with lifespans.running():
                 yield
 
@@ -130,6 +130,14 @@ class Application(Starlette):
             if self.debug:
                 send = masking(send, self.collected.masked)
             await super().__call__(scope, receive, send)
+
+    def _make_middleware(self) -> None:
+        # Starlette would make it for the first request, which is too late to refuse to start.
+        try:
+            self.middleware_stack = self.middleware_stack or self.build_middleware_stack()
+        except Exception as error:
+            message = f"middleware cannot be made: {reason(error)}"
+            raise StartupError(message) from error
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         # Not Starlette's: it answers with a traceback, and servers go on where none is sent.

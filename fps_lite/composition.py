@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount
 
-from .conflicts import ordered_routes
+from .conflicts import is_root_mount, ordered_routes
 from .errors import PluginError
 from .gate import guarded, unavailable
 from .hooks import RedirectException
@@ -58,18 +58,18 @@ def _unit(contribution: Contribution, loaded: Loaded) -> Unit:
 
 def _resident_units(residents: Residents, loaded: Loaded) -> Iterator[Unit]:
     """Yield a unit for each mounted app: it runs while the plugins that mount it do."""
-    for resident, places in residents.places().items():
-        owner, path = places[0]
-        owners = frozenset(name for name, _ in places if name in loaded.plugins)
-        of = f' of plugin "{owner}"' if owner in owners else ""
-        isolated = all(loaded.plugins[name].isolated for name in owners) and bool(owners)
+    for number, (resident, places) in enumerate(residents.places.items()):
+        owners = frozenset(place.owner for place in places) & loaded.plugins.keys()
+        isolated = owners and all(loaded.plugins[name].isolated for name in owners)
+        of = f' of plugin "{places[0].owner}"' if owners else ""
         yield Unit(
-            name=f"{owner} {path}",
-            enter=partial(_inhabit, resident, loaded.settings.root_path + path),
+            name=f"{places[0].owner} {number}",
+            enter=partial(_inhabit, resident, loaded.settings.root_path + places[0].path),
             after=owners,
-            requires=owners,
+            # With two of them, it is still wanted when one is down.
+            requires=owners if len(owners) == 1 else frozenset(),
             on_failure="isolate" if isolated else "fatal",
-            title=f"the app mounted at {path or '/'}{of}",
+            title=f"the app mounted at {places[0]}{of}",
         )
 
 
@@ -119,12 +119,12 @@ def routes_of(
     routes = [
         guarded(route, name, down[name]) if name in isolated else route for name, route in settled
     ]
-    closed = [one.plugin for one in collected.contributions if one.plugin.failure]
-    return routes + [
-        Mount(plugin.settings.prefix, app=partial(unavailable, why=_why_closed(plugin.name)))
-        for plugin in closed
-        if plugin.settings.prefix
+    closed = [
+        Mount(one.plugin.settings.prefix, app=partial(unavailable, why=_why_closed(one.name)))
+        for one in collected.contributions
+        if one.plugin.failure and one.plugin.settings.prefix
     ]
+    return sorted([*routes, *closed], key=is_root_mount)
 
 
 def _why_closed(name: str) -> str:

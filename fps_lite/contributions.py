@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from .effects import unwatched
 from .errors import ConfigError, FPSError, PluginError
 from .hooks import Context
 from .mounting import mount
 from .paths import prefixed
 from .plugins import Found, Hook, Plugin, ask, reason
-from .settings import MountConfig, PluginConfig, mask
+from .secret import mask
+from .settings import MountConfig, PluginConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.types import ExceptionHandler
 
+    from .effects import Watch
     from .plugins import Loaded
 
 OUTSIDE, BETWEEN, INSIDE = range(3)
@@ -69,24 +72,25 @@ def context_of(plugin: Plugin, loaded: Loaded) -> Context:
     )
 
 
-def collect(loaded: Loaded, *, root: str | None = None) -> Collected:
+def collect(loaded: Loaded, *, root: str | None = None, watch: Watch = unwatched) -> Collected:
     """Ask every plugin that takes part, going on after each fault.
 
-    `root` is one more app to mount, at the root: `module:object`.
+    `root` is one more app to mount, at the root: `module:object`. `watch` is entered around
+    the code of each plugin and the import of each app.
     """
-    steps = [_asked(plugin, context_of(plugin, loaded)) for plugin in loaded.enabled]
+    steps = [_watched(plugin, context_of(plugin, loaded), watch) for plugin in loaded.enabled]
     faults = [
         PluginError(mask(f"{contribution.plugin.found}: {problem}", loaded.secrets))
         for contribution, problems in steps
         for problem in problems
     ]
-    mounted, errors = _configured_mounts(loaded, root)
+    mounted, errors = _configured_mounts(loaded, root, watch)
     contributions = (*(contribution for contribution, _ in steps), *mounted)
     return Collected(loaded, contributions, (*loaded.errors, *faults, *errors))
 
 
 def _configured_mounts(
-    loaded: Loaded, root: str | None
+    loaded: Loaded, root: str | None, watch: Watch
 ) -> tuple[list[Contribution], list[FPSError]]:
     """Return the apps of `[[fps.mounts]]` as what fps-lite itself contributes."""
     mounts = list(loaded.settings.mounts)
@@ -99,7 +103,8 @@ def _configured_mounts(
     routes: list[BaseRoute] = []
     errors: list[FPSError] = list(_mounted_twice(mounts, places, keys))
     for one, place, key in zip(mounts, places, keys, strict=True):
-        route, problem = _configured_mount(one)
+        with watch(f"{key} ({one.app})"):
+            route, problem = _configured_mount(one)
         if route is None:
             errors.append(PluginError(f"{place}: {key}: {problem}"))
         else:
@@ -132,6 +137,11 @@ def _configured_mount(one: MountConfig) -> tuple[BaseRoute | None, str]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may raise anything
         return None, f"cannot import {one.app}: {reason(error)}"
     return mounted, ""
+
+
+def _watched(plugin: Plugin, context: Context, watch: Watch) -> tuple[Contribution, list[str]]:
+    with watch(str(plugin.found)):
+        return _asked(plugin, context)
 
 
 def _asked(plugin: Plugin, context: Context) -> tuple[Contribution, list[str]]:

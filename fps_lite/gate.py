@@ -75,18 +75,25 @@ def guarded(route: BaseRoute, name: str, is_down: Callable[[], bool]) -> BaseRou
 
 
 def with_whole_path(scope: Scope) -> Scope:
-    """Return `scope` with the root path in its path, where ASGI wants it.
+    """Return `scope` with the root path once in its path, where ASGI wants it.
 
-    hypercorn leaves the path as the proxy sent it, often without the root path; Starlette's
-    mounts find nothing then.
+    hypercorn and granian leave the path as the proxy sent it, often without the root path;
+    Starlette's mounts find nothing then. uvicorn puts it before a path that may have it.
     """
-    root, path = scope.get("root_path", ""), scope["path"]
-    if not root or path == root or path.startswith(root + "/"):
+    root, path, raw = scope.get("root_path", ""), scope["path"], scope.get("raw_path")
+    # Where a host mounted us, `app_root_path` is set, and the path is right already.
+    doubled = root and "app_root_path" not in scope and _is_under(path, root + root)
+    if not root or (_is_under(path, root) and not doubled):
         return scope
-    whole = {**scope, "path": root + path}
-    if scope.get("raw_path") is not None:
-        whole["raw_path"] = quote(root).encode() + scope["raw_path"]
-    return whole
+    quoted = quote(root).encode()
+    path = path.removeprefix(root) if doubled else root + path
+    if raw is not None:
+        raw = raw.removeprefix(quoted) if doubled else quoted + raw
+    return {**scope, "path": path, **({} if raw is None else {"raw_path": raw})}
+
+
+def _is_under(path: str, root: str) -> bool:
+    return path == root or path.startswith(root + "/")
 
 
 def masking(send: Send, mask: Callable[[str], str]) -> Send:

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 from urllib.parse import quote
 
-from .settings import hide, spellings
+from .secret import hide, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -83,7 +83,9 @@ def test_02_a_plugin_in_a_list_is_named_after_its_module_without_fps(site: Site)
 
 
 def test_02_an_explicit_name_wins(site: Site) -> None:
-    named = 'from fps_lite.hooks import register_plugin_name\nplugin_name = register_plugin_name("me")'
+    named = (
+        'from fps_lite.hooks import register_plugin_name\nplugin_name = register_plugin_name("me")'
+    )
     file = site.module("fps_greeter", ROUTE.format(name="greeter"))
     file.write_text(file.read_text() + named)
     import fps_greeter  # type: ignore[import-not-found]
@@ -143,12 +145,12 @@ def test_02_a_plugin_whose_name_hook_or_class_raises_is_refused() -> None:
     class Nameless:
         @hookimpl
         def plugin_name(self) -> str:
-            return [][0]  # type: ignore[no-any-return]
+            raise LookupError
 
     with pytest.raises(PluginError) as raised:
         create_app({}, plugins=[Unmakable, Nameless])
     assert "OSError: not today" in str(raised.value)
-    assert "IndexError" in str(raised.value)
+    assert "LookupError" in str(raised.value)
 
 
 # 3-5: contributions, failures, order ------------------------------------------------------
@@ -178,7 +180,7 @@ def test_03_a_plugin_may_contribute_only_config_or_only_routes_or_nothing() -> N
 
 
 def test_03_an_object_without_any_hook_is_refused() -> None:
-    with pytest.raises(PluginError, match='"empty": .*no hook: mark a function with @hookimpl'):
+    with pytest.raises(PluginError, match=r'"empty": .*no hook: mark a function with @hookimpl'):
         create_app({}, plugins={"empty": made_of(routers=[])})
 
 
@@ -218,7 +220,7 @@ def test_04_one_package_may_hold_several_plugins_and_groups_of_routes(site: Site
 
 
 @pytest.mark.parametrize(
-    ("source", "reason"),
+    "source, reason",
     [
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("def broken(:", "SyntaxError: invalid syntax"),
@@ -266,7 +268,7 @@ DEPENDENCIES = {
     "zebra": 'provides=("storage",)',
     "last": 'after=("*",)',
 }
-ORDER = ["dog", "cat", "zebra", "ant", "bee", "last"]
+ORDER = ["dog", "cat", "zebra", "zebra", "ant", "bee", "last"]
 ORDERED = """
     from fps_lite import Dependencies, hookimpl
 
@@ -283,6 +285,7 @@ def test_05_twenty_starts_in_any_hash_and_install_order_give_one_route_table(
         file = site.module(f"{name}_plugin", ROUTE.format(name=name))
         ordered = site.module(f"{name}_order", ORDERED.format(dependencies=dependencies))
         file.write_text(file.read_text() + ordered.read_text())
+    site.module("zebra_more", ROUTE.format(name="more"))
 
     def start(seed: int) -> list[dict[str, Any]]:
         chance = random.Random(seed)
@@ -291,6 +294,8 @@ def test_05_twenty_starts_in_any_hash_and_install_order_give_one_route_table(
             place.path.mkdir(parents=True)
         for name in chance.sample(sorted(DEPENDENCIES), len(DEPENDENCIES)):
             points = {"fps_lite.plugins": {name: f"{name}_plugin"}}
+            if name == "zebra":
+                points["fps_lite.routes"] = {name: "zebra_more"}
             chance.choice(places).install(name, points)
         chance.shuffle(places)
         path = os.pathsep.join([*(str(place.path) for place in places), os.environ["PYTHONPATH"]])
@@ -365,7 +370,7 @@ OFF = """
 
 
 @pytest.mark.parametrize(
-    ("toml", "argv"),
+    "toml, argv",
     [
         ("[off]\nenabled = false", []),
         ('[fps]\ndisabled_plugins = ["off"]', []),
@@ -425,7 +430,7 @@ def test_16_nothing_of_a_plugin_that_is_off_is_active() -> None:
 
 
 def test_16_a_plugin_that_requires_one_that_is_off_is_refused() -> None:
-    needs = made_of(dependencies=hookimpl(lambda self: Dependencies(requires=("off",))))
+    needs = made_of(dependencies=hookimpl(lambda _: Dependencies(requires=("off",))))
     plugins = {"needs": needs, "off": made_of(routes=pages("/"))}
     with pytest.raises(PluginError, match=r'"needs" requires "off".*not enabled.*disabled_plugins'):
         create_app({"fps": {"disabled_plugins": ["off"]}}, plugins=plugins)

@@ -6,23 +6,23 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import pexpect
+import pexpect  # type: ignore[import-untyped]
 import pytest
 import trustme
 
 import fps_lite
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
-    from conftest import Server, Site
+    from tests.conftest import Server, Site
 
     Cli = Callable[..., subprocess.CompletedProcess[str]]
     Serve = Callable[..., Server]
@@ -297,8 +297,9 @@ def test_ready_line_is_the_only_result_and_logs_go_to_stderr(serve: Serve, work:
 
 def test_serve_takes_every_named_option(serve: Serve, work: Path) -> None:
     server = serve(
-        "--bind", "127.0.0.1:0", "--bind", f"unix:{work}/s", "--workers", "0", "--root-path", "/out",
-        "--no-open-browser", "--log-level", "warning", "--log-format", "json", port=None,
+        "--bind", "127.0.0.1:0", "--bind", f"unix:{work}/s", "--workers", "0",
+        "--root-path", "/out", "--no-open-browser", "--log-level", "warning",
+        "--log-format", "json", port=None,
     )  # fmt: skip
     assert f"unix:{work}/s" in server.ready
     assert httpx2.get(f"{server.url}/out/hello").text == "hello world 0"
@@ -339,9 +340,7 @@ def test_named_option_is_configuration_and_its_fault_is_one(
         (["--fps.port=2", "--port=1", "--fps.port=3"], 3),
     ],
 )
-def test_of_named_and_dotted_options_the_later_wins(
-    cli: Cli, argv: list[str], port: int
-) -> None:
+def test_of_named_and_dotted_options_the_later_wins(cli: Cli, argv: list[str], port: int) -> None:
     # A value out of bounds shows which one was taken.
     words = [re.sub(r"(\d)$", r"7000\1", word) for word in argv]
     found = cli("serve", *words)
@@ -360,7 +359,7 @@ def test_routes_are_grouped_by_plugin_in_plain_columns(cli: Cli, site: Site, wor
     starts = {row.index("fps_lite_hello.routes.") for row in rows[:3]}
     assert starts == {head.index("endpoint")}
     assert "/h/hello" in rows[0]
-    assert "GET POST PUT" in found.stdout
+    assert "GET HEAD POST PUT" in found.stdout
     assert "notes 2.1" in rows[-1]
     assert ESCAPE not in found.stdout
 
@@ -428,7 +427,11 @@ def test_config_files_are_read_in_order_and_handed_down(
             return [child]
         """
     site.install("tool", {"fps_lite.cli": {"tool": "tool_cli"}}, {"tool_cli": source})
-    for name, text in {"old": "count = 1", "one": 'greeting = "one"', "two": 'greeting = "two"'}.items():
+    for name, text in {
+        "old": "count = 1",
+        "one": 'greeting = "one"',
+        "two": 'greeting = "two"',
+    }.items():
         (work / f"{name}.toml").write_text(f"[hello]\n{text}\n")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -499,8 +502,8 @@ def test_request_prints_the_body_alone(cli: Cli, site: Site) -> None:
 def test_request_sends_a_file_or_stdin(cli: Cli, site: Site, work: Path) -> None:
     site.plugin("notes", NOTES)
     (work / "body").write_bytes(bytes(range(256)))
-    found = cli("request", "/echo", "-d", "@body", text=False)
-    assert found.stdout.endswith(bytes(range(256)))
+    argv = [sys.executable, "-m", "fps_lite", "request", "/echo", "-d", "@body"]
+    assert subprocess.check_output(argv, timeout=60).endswith(bytes(range(256)))
     found = cli("request", "/echo", "-d", "@-", input="from stdin")
     assert found.stdout == "POST /echo  None from stdin"
 
@@ -547,12 +550,48 @@ def test_request_ends_quietly_when_nobody_reads(cli: Cli) -> None:
     assert found.stderr == ""
 
 
+THREADS = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from fps_lite import hookimpl
+
+@hookimpl
+def lifespan():
+    @asynccontextmanager
+    async def life():
+        {start}
+        yield
+    return life()
+"""
+
+
+@pytest.mark.parametrize(
+    "start, said",
+    [
+        ('ThreadPoolExecutor(thread_name_prefix="idle").submit(print, end="").result()', ""),
+        ("threading.Timer(50, print).start()", "threads that did not end: Thread-"),
+        ('ThreadPoolExecutor(thread_name_prefix="busy").submit(__import__("time").sleep, 50)',
+         "threads that did not end: busy_0"),
+    ],
+)  # fmt: skip
+def test_threads_that_run_on_are_named_and_left_behind(
+    cli: Cli, site: Site, start: str, said: str
+) -> None:
+    site.plugin("threads", THREADS.format(start=start))
+    began = time.monotonic()
+    found = cli("request", "/nowhere")
+    assert found.returncode == 1
+    assert time.monotonic() - began < 30
+    assert found.stderr.startswith(f"status 404\n{said}")
+    assert bool(said) == (found.stderr != "status 404\n")
+
+
 def certificate(work: Path) -> None:
     trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(str(work / "key.pem"))
 
 
 BAD_FILES: dict[str, Callable[[Path], Any]] = {
-    "": lambda work: None,
     "toml": lambda work: (work / "fps.toml").write_text("[fps]\nport = = 1\n"),
     "binary": lambda work: (work / "fps.toml").write_bytes(b"\xff\xfe\x00"),
     "directory": lambda work: (work / "fps.toml").mkdir(),
@@ -583,7 +622,7 @@ BAD_FILES: dict[str, Callable[[Path], Any]] = {
         ("file", ["check", "--directory", "file"], 3, "--directory: file: not a directory"),
         ("", ["check", "--fps.port=x"], 3, "--fps.port: fps.port: expected int"),
         ("", ["check", "--helo.count=1"], 3, 'unknown table (did you mean "hello"?)'),
-        ("", ["check", "--enable", "helo"], 3, '--enable: no plugin "helo" (did you mean "hello"?)'),
+        ("", ["check", "--enable", "helo"], 3, '--enable: no plugin "helo" (did you mean "hello"'),
         ("", ["check", "--disable", "zzz"], 3, '--disable: no plugin "zzz"'),
         ("", ["plugins", "disable", "helo"], 3, 'no plugin "helo" (did you mean "hello"?)'),
         ("", ["check", "--fps.required_plugins=zzz"], 4, 'plugin "zzz" is required'),
@@ -598,24 +637,23 @@ BAD_FILES: dict[str, Callable[[Path], Any]] = {
         ("", ["check", "--fps.hypercorn.certfil=x"], 3, 'did you mean "certfile"'),
     ],
 )  # fmt: skip
-def test_expected_failure_is_one_clear_line_and_no_traceback(  # noqa: PLR0913 - a table
+def test_expected_failure_is_one_clear_line_and_no_traceback(  # noqa: PLR0913, PLR0917 - a table
     cli: Cli, work: Path, prepare: str, argv: list[str], code: int, said: str
 ) -> None:
-    BAD_FILES[prepare](work)
+    if prepare:
+        BAD_FILES[prepare](work)
     found = cli(*argv)
     assert (found.returncode, found.stdout) == (code, "")
     assert said in found.stderr
     assert found.stderr.count("\n") == 1, found.stderr
 
 
-def test_working_directory_that_is_gone_is_said(cli: Cli, work: Path) -> None:
+def test_working_directory_that_is_gone_is_said(work: Path) -> None:
     gone = work / "gone"
     code = (
         f"import os; os.mkdir({str(gone)!r}); os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
         "from fps_lite.cli import main; main(['check'])"
     )
-    import subprocess
-
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )

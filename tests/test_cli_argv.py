@@ -116,7 +116,9 @@ def test_shared_values_keep_their_order() -> None:
     assert found.values("--disable") == []
 
 
-@given(st.permutations([("--port", "1"), ("--fps.port", "2"), ("--port", "3"), ("--fps.port", "4")]))
+@given(
+    st.permutations([("--port", "1"), ("--fps.port", "2"), ("--port", "3"), ("--fps.port", "4")])
+)
 def test_of_named_and_dotted_options_the_later_wins(order: list[tuple[str, str]]) -> None:
     found = take_apart([word for pair in order for word in pair])
     # click keeps the last of a named option.

@@ -16,7 +16,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from fps_lite.config import effective, from_mapping, schema
-from fps_lite.settings import FPSConfig, PluginConfig, Secret
+from fps_lite.secret import Secret
+from fps_lite.settings import FPSConfig, PluginConfig
 
 
 class Colour(enum.Enum):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from msgspec import Struct, field
 
 from fps_lite.config import Option, effective, from_mapping, read
-from fps_lite.settings import PluginConfig, Secret
+from fps_lite.secret import Secret
+from fps_lite.settings import PluginConfig
 
 
 class Login(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from fps_lite.errors import ConfigError, FPSError, PluginError, StartupError, re
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"), [(FPSError, 1), (ConfigError, 3), (PluginError, 4), (StartupError, 1)]
+    "kind, code", [(FPSError, 1), (ConfigError, 3), (PluginError, 4), (StartupError, 1)]
 )
 def test_each_branch_has_its_exit_code(kind: type[FPSError], code: int) -> None:
     assert issubclass(kind, FPSError)

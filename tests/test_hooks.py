@@ -153,7 +153,7 @@ def test_helpers_answer_what_they_were_given() -> None:
     command = click.Command("hi")
     assert register_plugin_name("hello")() == "hello"
     assert register_config(Model)() is Model
-    assert register_exception_handler(404, page)() == {404: page}  # type: ignore[arg-type]
+    assert register_exception_handler(404, page)() == {404: page}  # type: ignore[arg-type,comparison-overlap]
     assert register_command(command)() == [command]
 
 
@@ -241,7 +241,7 @@ def test_values_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         dependencies.requires = ("x",)  # type: ignore[misc]
     seen: list[Any] = []
-    plugin = instance(middleware=hookimpl(lambda context: seen.append(context)))
+    plugin = instance(middleware=hookimpl(lambda context: seen.extend([context])))
     create_app({}, plugins={"made": plugin})
     with pytest.raises(FrozenInstanceError):
         seen[0].name = "other"
@@ -270,8 +270,11 @@ def test_a_redirect_answers_307_with_the_url_as_given(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "sent"),
-    [("/größe?q=ü", "/gr%C3%B6%C3%9Fe?q=%C3%BC"), ("/a\r\nSet-Cookie: b", "/a%0D%0ASet-Cookie:%20b")],
+    "url, sent",
+    [
+        ("/größe?q=ü", "/gr%C3%B6%C3%9Fe?q=%C3%BC"),
+        ("/a\r\nSet-Cookie: b", "/a%0D%0ASet-Cookie:%20b"),
+    ],
 )
 def test_a_redirect_to_what_no_header_can_hold_is_percent_encoded(url: str, sent: str) -> None:
     def away(_: Request) -> Response:
@@ -306,7 +309,7 @@ def test_a_plugin_may_answer_redirects_its_own_way() -> None:
 
     plugin = module(
         routes=register_routes([Route("/", away)]),
-        handler=register_exception_handler(RedirectException, mine),  # type: ignore[arg-type]
+        handler=register_exception_handler(RedirectException, mine),
     )
     with TestClient(create_app({}, plugins={"made": plugin})) as client:
         assert client.get("/").text == "go to /there"

@@ -685,26 +685,30 @@ def test_crash_that_still_cleans_up_when_the_last_has_started_is_a_failed_start(
 
 
 def test_slow_start_is_named_beside_a_failure_that_came_while_it_cleaned_up() -> None:
-    async def clean_up_slowly() -> None:
-        try:
-            await forever()
-        finally:
-            await asyncio.sleep(4 * SOON)
+    async def main() -> None:
+        is_late = asyncio.Event()
 
-    async def fail_meanwhile() -> None:
-        with suppress(asyncio.CancelledError):
-            await forever()
-        await asyncio.sleep(SOON)
-        raise OSError
+        async def clean_up_slowly() -> None:
+            try:
+                await forever()
+            finally:
+                is_late.set()
+                await lives.stopping.wait()
 
-    diary = Diary()
-    units = [diary.unit("a", start=clean_up_slowly), diary.unit("b", start=fail_meanwhile)]
-    with pytest.raises(StartupError) as caught:
-        run(start_and_stop(lifespans(units, startup_timeout=SOON)))
-    assert sorted(caught.value.problems) == [
-        'plugin "a" did not start within 0.05 s',
-        'plugin "b" did not start within 0.05 s',
-    ]
+        async def fail_meanwhile() -> None:
+            with suppress(asyncio.CancelledError):
+                await is_late.wait()
+            raise OSError
+
+        diary = Diary()
+        units = [diary.unit("a", start=clean_up_slowly), diary.unit("b", start=fail_meanwhile)]
+        lives = lifespans(units, startup_timeout=SOON)
+        with pytest.raises(StartupError) as caught:
+            await start_and_stop(lives)
+        assert 'plugin "a" did not start within 0.05 s' in caught.value.problems
+        assert len(caught.value.problems) == 2
+
+    run(main())
 
 
 def test_abandoned_start_that_ends_after_all_changes_nothing(
@@ -974,6 +978,31 @@ def test_unit_whose_task_is_cancelled_before_its_first_step_did_not_start() -> N
     assert diary.lines == ["+a", "-a"]
 
 
+def test_loop_that_makes_no_task_is_an_error_and_not_a_hang() -> None:
+    diary = Diary()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def refuse_the_second(_: asyncio.AbstractEventLoop, living: Any, **options: Any) -> Any:
+            made.append(living)
+            if len(made) == 2:
+                living.close()
+                raise TypeError
+            return asyncio.Task(living, loop=loop, **options)
+
+        made: list[Any] = []
+        loop.set_task_factory(refuse_the_second)
+        try:
+            with pytest.raises(TypeError):
+                await start_and_stop(lifespans([diary.unit(name) for name in "abc"]))
+        finally:
+            loop.set_task_factory(None)
+
+    run(main())
+    assert not diary.lines
+
+
 def test_limit_of_the_owner_comes_out_as_its_own() -> None:
     async def main() -> None:
         diary = Diary()
@@ -1021,9 +1050,9 @@ def test_slow_start_is_said_again_and_again(caplog: pytest.LogCaptureFixture) ->
     units = [diary.unit("db", start=three), diary.unit("b", after=["db"]), diary.unit("c")]
     run(start_and_stop(lifespans(units, remind_every=SOON)))
     assert messages(caplog)[:3] == [
-        'still waiting for "db" to start (0.05 s)',
-        'still waiting for "db" to start (0.1 s)',
-        'still waiting for "db" to start (0.15 s)',
+        'still waiting for plugin "db" to start (0.05 s)',
+        'still waiting for plugin "db" to start (0.1 s)',
+        'still waiting for plugin "db" to start (0.15 s)',
     ]
 
 

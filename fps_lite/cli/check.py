@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from fps_lite.errors import refuse
+from fps_lite.errors import ConfigError, refuse
 
 from .output import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from fps_lite.config import Config
     from fps_lite.contributions import Collected
 
     from .session import Session
@@ -25,7 +28,7 @@ def command(session: Session) -> None:
     problems at once.
     """
     collected = checked(session)
-    for line in warnings(collected):
+    for line in (*warnings(collected), *session.effects.lines):
         click.echo(f"warning: {line}", err=True)
     click.echo(f"ok: {summary(collected)}")
 
@@ -36,8 +39,17 @@ def checked(session: Session) -> Collected:
     from fps_lite.server import check_certificates  # noqa: PLC0415 - imports hypercorn
 
     collected = session.collected
-    refuse([*problems(collected), *check_certificates(collected.loaded.settings)])
+    files = check_certificates(collected.loaded.settings)
+    refuse([*problems(collected), *_placed(files, collected.loaded.config)])
     return collected
+
+
+def _placed(errors: Iterable[ConfigError], config: Config) -> Iterator[ConfigError]:
+    """Put its place before each problem: the server knows keys, not where they are written."""
+    for error in errors:
+        for line in error.problems:
+            key = line.partition(":")[0]
+            yield ConfigError(f"{config.where(*key.split('.'))}: {line}")
 
 
 def warnings(collected: Collected) -> list[str]:

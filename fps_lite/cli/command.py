@@ -126,15 +126,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _leave_threads_behind(code: int) -> None:
-    """Name the threads that a plugin left running, and end the process although they run."""
+    """Name the threads that a plugin left running, and end the process although they run.
+
+    Beside the end of the process: an idle `ThreadPoolExecutor` ends no sooner than that.
+    """
     from fps_lite.server import leftover_threads  # noqa: PLC0415 - imports hypercorn
 
-    names = leftover_threads()
-    if names:
-        click.echo(f"threads that did not end: {', '.join(names)}", err=True)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    def watch() -> None:
+        names = leftover_threads()
+        if names:
+            click.echo(f"threads that did not end: {', '.join(names)}", err=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run(argv: list[str]) -> int:

@@ -74,16 +74,32 @@ def _commands(plugin: Plugin) -> tuple[list[click.Command], list[str]]:
 
 @contextmanager
 def cli_setups(collected: Collected) -> Iterator[None]:
-    """Enter every plugin's `cli_setup` in order around serving, and leave in reverse."""
+    """Enter every plugin's `cli_setup` in order around serving, and leave in reverse.
+
+    Each is left in peace: what failed elsewhere is not thrown into it.
+    """
     with ExitStack() as stack:
         for contribution in collected.contributions:
             plugin = contribution.plugin
             for hook in plugin.implementations("cli_setup"):
-                try:
+                own = ExitStack()
+                with _named(collected, plugin):
                     entered = hook(config=plugin.config, context=contribution.context)
                     if entered is not None:
-                        stack.enter_context(entered)
-                except Exception as error:
-                    what = f"{plugin.found}: cli_setup failed: {reason(error)}"
-                    raise StartupError(collected.masked(what)) from error
+                        own.enter_context(entered)
+                stack.callback(_leave, own, collected, plugin)
         yield
+
+
+def _leave(entered: ExitStack, collected: Collected, plugin: Plugin) -> None:
+    with _named(collected, plugin):
+        entered.close()
+
+
+@contextmanager
+def _named(collected: Collected, plugin: Plugin) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        what = f"{plugin.found}: cli_setup failed: {reason(error)}"
+        raise StartupError(collected.masked(what)) from error

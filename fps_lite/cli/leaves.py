@@ -11,7 +11,8 @@ import msgspec.inspect as ir
 from fps_lite.config import effective
 from fps_lite.config.kinds import bare, fields, holds_secret, kind_of
 from fps_lite.config.wording import dotted
-from fps_lite.settings import FPSConfig, PluginConfig, mask
+from fps_lite.secret import mask
+from fps_lite.settings import FPSConfig, PluginConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,8 @@ def print_json(value: Any) -> None:
 
 def as_toml(value: Any) -> str:
     """Return a value as TOML writes it, on one line; TOML has no null, so those are left out."""
-    return _item(value).as_string()
+    text: str = _item(value).as_string()
+    return text
 
 
 def _item(value: Any) -> Any:

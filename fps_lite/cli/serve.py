@@ -59,7 +59,7 @@ def command(session: Session, /, app: str | None, **given: Any) -> None:
     session.root_app = app
     collected = checked(session)
     settings = collected.loaded.settings
-    for line in warnings(collected):
+    for line in (*warnings(collected), *session.effects.lines):
         click.echo(f"warning: {line}", err=True)
     sockets = bind_sockets(settings)
     try:

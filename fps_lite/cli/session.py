@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fps_lite.config import Config, read
 from fps_lite.config.layers import plugins_named
+from fps_lite.effects import Effects
 from fps_lite.errors import ConfigError, PluginError, StartupError, refuse
 from fps_lite.plugins import Discovery, Loaded, discover, load
 
@@ -34,6 +35,7 @@ class Session:
         self.invocation = invocation
         self._named: dict[str, tuple[str, str]] = {}
         self.root_app: str | None = None
+        self.effects = Effects()
 
     def enter_directory(self) -> None:
         """Change to `--directory` and put it first on `sys.path`, before anything is read."""
@@ -85,7 +87,7 @@ class Session:
 
     def load(self, hooks: Iterable[str] | None = None) -> Loaded:
         """Load the plugins; with `hooks`, import only what may have one of these."""
-        return load(self.config, self.discovery, hooks)
+        return load(self.config, self.discovery, hooks, watch=self.effects.watch)
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -99,7 +101,7 @@ class Session:
         from fps_lite.logs import configure  # noqa: PLC0415 - not needed for less
 
         configure(self.loaded.settings.logging, secrets=self.loaded.secrets)
-        return collect(self.loaded, root=self.root_app)
+        return collect(self.loaded, root=self.root_app, watch=self.effects.watch)
 
     def config_of(self, kind: type[C], name: str | None = None) -> C:
         """Return the config of the one enabled plugin whose config is a `kind`."""

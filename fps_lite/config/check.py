@@ -25,7 +25,7 @@ from fps_lite.config.kinds import (
 )
 from fps_lite.config.resolve import Fault, Resolver
 from fps_lite.config.wording import describe, did_you_mean, dotted, printable, show, sort_of
-from fps_lite.settings import mask
+from fps_lite.secret import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

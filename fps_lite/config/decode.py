@@ -17,7 +17,7 @@ from fps_lite.config.kinds import kind_of, may_hold_secret
 from fps_lite.config.merge import Origins, merge_layers
 from fps_lite.config.resolve import Resolver
 from fps_lite.errors import ConfigError
-from fps_lite.settings import secrets_of
+from fps_lite.secret import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

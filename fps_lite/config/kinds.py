@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import msgspec
 import msgspec.inspect as ir
 
-from fps_lite.settings import Secret
+from fps_lite.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator

@@ -17,7 +17,7 @@ from fps_lite.config.kinds import ArrayKind, fields, is_path, is_secret, pick
 from fps_lite.config.merge import Origins
 from fps_lite.config.text import Text, read_text
 from fps_lite.config.wording import quoted
-from fps_lite.settings import Secret
+from fps_lite.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from fps_lite.config.kinds import (
     kind_of,
     tags,
 )
-from fps_lite.settings import Secret
+from fps_lite.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -78,8 +78,11 @@ class Life:
     def close(self, *delays: float) -> None:
         """Tell it to stop; if it has not started, cancel it, with these limits (see `limit`)."""
         self.told.set()
+        if self._task is None:  # the loop would not make one
+            self.over.set()
+            return
         unsettled = self.phase in {Phase.WAITING, Phase.STARTING}
-        if unsettled and not self._slow_start and self._task and not self._task.done():
+        if unsettled and not self._slow_start and not self._task.done():
             self._aborted = True
             self._task.cancel()
             self.limit(*delays)

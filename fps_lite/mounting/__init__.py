@@ -7,7 +7,8 @@ small function.
 
 from __future__ import annotations
 
-from .residents import Resident, imported
-from .routes import ForeignMount, Residents, mount
+from .residents import Resident
+from .routes import ForeignMount, mount
+from .settling import Place, Residents
 
-__all__ = ["ForeignMount", "Resident", "Residents", "imported", "mount"]
+__all__ = ["ForeignMount", "Place", "Resident", "Residents", "mount"]

@@ -17,50 +17,62 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message
 
-PATIENCE = 1.0  # seconds for what an app does after it said that its shutdown is complete
+PATIENCE = 1.0  # seconds for what an app does after it said that it failed or is complete
+TRACEBACK = "Traceback (most recent call last)"
 
 
 @asynccontextmanager
 async def lifespan_of(app: ASGIApp) -> AsyncIterator[dict[str, Any]]:
     """Run the app's lifespan around the body; yield its state.
 
-    Raises `StartupError` if the app says that it failed, and what it raised once it had begun.
-    If it raises later, the body is cancelled and that comes out, in a group.
+    Raises what the app raised once it had begun, or `StartupError` with what it says of its
+    failure. If it raises while the body runs, the body is cancelled and that comes out, in a
+    group.
     """
     driver = _Driver(app)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(driver.live(), name="lifespan of a mounted app")
         await driver.answered.wait()
-        if driver.failure:
-            raise StartupError(driver.failure)
+        await driver.refuse(task)
         yield driver.state
-        await driver.shut_down(task)
+        driver.told.set()
+        await driver.complete.wait()
+        await driver.refuse(task)
 
 
 class _Driver:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.state: dict[str, Any] = {}
-        self.failure = ""
         self.received = 0
-        self.started = False
+        self.started = self.has_none = self.failed = False
+        self.message = ""  # what it says of its failure
+        self.error: BaseException | None = None
         self.answered = asyncio.Event()  # started, failed, or known to have no lifespan
         self.told = asyncio.Event()  # to shut down
         self.complete = asyncio.Event()
 
     async def live(self) -> None:
-        """Be the app's task: an error of an app that never began is no error."""
+        """Be the app's task; raise only what nobody waits for: a crash."""
         asgi = {"version": "3.0", "spec_version": "2.0"}
         scope = {"type": "lifespan", "asgi": asgi, "state": self.state}
         try:
             await self.app(scope, self.receive, self.send)
-        except Exception:
-            # After startup.failed many raise, too: what failed is told already.
-            if self.received and not self.failure:
-                raise
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit out of a task ends the loop
+            self._raised(error)
         finally:
             self.answered.set()
             self.complete.set()
+
+    def _raised(self, error: BaseException) -> None:
+        begun = self.received > 0 or self.started
+        if self.has_none or (not begun and isinstance(error, Exception)):
+            return
+        self.error = error
+        if self.started and not self.told.is_set():
+            raise error if isinstance(error, Exception) else StartupError(_line(error))
 
     async def receive(self) -> Message:
         self.received += 1
@@ -72,34 +84,43 @@ class _Driver:
         return {"type": "lifespan.shutdown"}
 
     async def send(self, message: Message) -> None:
-        kind, text = message["type"], message.get("message", "")
+        kind = message["type"]
         if kind == "lifespan.startup.complete":
             self.started = True
         elif kind in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
-            self.failure = _last_line(text) or "it says that it failed"
+            self.failed, self.message = True, message.get("message", "")
         if kind.startswith("lifespan.shutdown."):
             self.complete.set()
+        # One that answers every scope as if it were a request has no lifespan.
+        self.has_none = self.has_none or not kind.startswith("lifespan.")
         self.answered.set()
-        if not kind.startswith("lifespan."):
-            # It answers every scope as if it were a request: it has no lifespan.
-            self.received = 0
+        if self.has_none:
             raise _NoLifespanError
 
-    async def shut_down(self, task: asyncio.Task[None]) -> None:
-        """Tell the app to shut down and wait for it; its caller limits the time."""
-        self.told.set()
-        await self.complete.wait()
-        await asyncio.wait({task}, timeout=PATIENCE)
-        task.cancel()
-        if self.failure:
-            raise StartupError(self.failure)
+    async def refuse(self, task: asyncio.Task[None]) -> None:
+        """Raise why it failed, if it did; end what has no more to do."""
+        if self.failed or self.told.is_set():
+            # Many raise after they said that they failed, and some clean up.
+            await asyncio.wait({task}, timeout=PATIENCE)
+        if self.has_none or self.told.is_set():
+            task.cancel()
+        said = _said(self.message)
+        if self.error is not None and (not said or TRACEBACK in self.message):
+            raise self.error
+        if self.failed:
+            raise StartupError(said or "it says no more than that it failed")
 
 
 class _NoLifespanError(Exception):
     pass
 
 
-def _last_line(text: str) -> str:
-    """Return what a message says: Starlette sends a whole traceback."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _said(message: str) -> str:
+    """Return a message as one line: Starlette sends a whole traceback, of groups a drawing."""
+    lines = [line.strip().lstrip("|+- ") for line in message.splitlines()]
+    lines = [line for line in lines if line]
+    return "; ".join(lines[-1:] if TRACEBACK in message else lines)

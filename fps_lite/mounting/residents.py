@@ -5,12 +5,10 @@ from __future__ import annotations
 import inspect
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fps_lite.errors import PluginError
-
 from .driving import lifespan_of
+from .shapes import FACTORY, check_app, takes, wsgi_middleware
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,7 +23,7 @@ class Resident:
 
     app: Any = None
     """The ASGI or WSGI app; None until `factory` has made it."""
-    factory: Callable[[str], Any] | None = None
+    factory: Callable[..., Any] | None = None
     """Takes the public prefix; returns an app, or an async context manager that yields one."""
     lifespan: bool = True
     wsgi: bool = False
@@ -57,15 +55,22 @@ class Resident:
         if self.factory is None:
             yield self.app
             return
-        made = self.factory(prefix)
+        # Other servers call their factories with nothing.
+        made = self.factory(prefix) if takes(self.factory, FACTORY) else self.factory()
         if inspect.isawaitable(made):
             made = await made
-        if isinstance(made, AbstractAsyncContextManager):
-            async with made as app:
-                yield _usable(app)
-        else:
-            yield _usable(made)
-        self.app = None
+        try:
+            if isinstance(made, AbstractAsyncContextManager):
+                async with made as app:
+                    yield self._checked(app)
+            else:
+                yield self._checked(made)
+        finally:
+            self.app = None
+
+    def _checked(self, app: object) -> object:
+        check_app(app, wsgi=self.wsgi, name=f'what its factory gave, a "{type(app).__name__}",')
+        return app
 
     @asynccontextmanager
     async def _living(self) -> AsyncIterator[tuple[ASGIApp, dict[str, Any]]]:
@@ -79,21 +84,6 @@ class Resident:
             yield self.app, {}
 
 
-def _usable(app: object) -> object:
-    if not callable(app):
-        raise PluginError(f"its factory gave {app!r}, which is no app")
-    return app
-
-
-def wsgi_middleware() -> Any:
-    """Return what makes a WSGI app an ASGI app; raise `PluginError` if the extra is missing."""
-    try:
-        from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise PluginError('a WSGI app needs a2wsgi: pip install "fps-lite[wsgi]"') from None
-    return WSGIMiddleware
-
-
 @contextmanager
 def threads_for(app: Any) -> Iterator[ASGIApp]:
     """Run a WSGI app's requests in threads that end with the body."""
@@ -103,17 +93,3 @@ def threads_for(app: Any) -> Iterator[ASGIApp]:
     finally:
         # Not waited for: a request that hangs is cut with its connection.
         wrapped.executor.shutdown(wait=False, cancel_futures=True)
-
-
-def imported(reference: str) -> Any:
-    """Return the object that `module:object` names; raise `PluginError` if there is none."""
-    module_name, colon, path = reference.partition(":")
-    if not colon or not module_name or not path:
-        raise PluginError(f'expected "module:object", got "{reference}"')
-    found: Any = import_module(module_name)
-    for attribute in path.split("."):
-        try:
-            found = getattr(found, attribute)
-        except AttributeError:
-            raise PluginError(f'"{module_name}" has no "{path}"') from None
-    return found

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any, TypeGuard
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
-from starlette.routing import BaseRoute, Match, Mount, Router
+from starlette.routing import BaseRoute, Match, Mount
 
 from fps_lite.errors import PluginError
 from fps_lite.gate import unavailable
 
-from .residents import Resident, imported, wsgi_middleware
+from .residents import Resident
+from .shapes import check_app, imported, wsgi_middleware
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 SEEN_OUTSIDE = ("route", "endpoint", "path_params")
 POLICY_VIOLATION = 1008  # a websocket close code
+NOT_RUNNING = "Service Unavailable: a mounted app is not running"
+IN_A_PATH = "/:@!$&'()*+,;=~"
 
 
 def mount(  # noqa: PLR0913 - each is a fact about the app
     path: str,
     app: ASGIApp | str | None = None,
     *,
-    factory: Callable[[str], Any] | str | None = None,
+    factory: Callable[..., Any] | str | None = None,
     name: str | None = None,
     strip_prefix: bool = False,
     lifespan: bool = True,
@@ -39,42 +41,29 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
     `app` or `factory` may be a string, `module:object`. `factory(prefix)` is called at start
     with the public prefix, and returns an app or an async context manager that yields one.
     `strip_prefix` shows the app its paths without the prefix; `lifespan=False` leaves its
-    lifespan alone; `wsgi` takes a WSGI app.
+    lifespan alone; `wsgi` takes a WSGI app. Raises `PluginError` for what is no app.
     """
     if (app is None) == (factory is None):
         raise TypeError("mount takes an app or a factory")
-    given: Any = imported(app) if isinstance(app, str) else app
-    maker: Any = imported(factory) if isinstance(factory, str) else factory
-    if not callable(given or maker):
-        raise PluginError(f"{given or maker!r} is no app")
+    given = app if factory is None else factory
+    found: Any = imported(given) if isinstance(given, str) else given
+    shown = f'"{given}"' if isinstance(given, str) else ""
+    if factory is None:
+        check_app(found, wsgi=wsgi, name=shown)
+    elif not callable(found):
+        raise PluginError(f"{shown or repr(found)} is no factory: it cannot be called")
     if wsgi:
         wsgi_middleware()
-    resident = Resident(given, maker, lifespan=lifespan, wsgi=wsgi)
+    app, maker = (found, None) if factory is None else (None, found)
+    resident = Resident(app, maker, lifespan=lifespan, wsgi=wsgi)
     return ForeignMount(path, Foreign(resident, strip_prefix=strip_prefix), name=name)
 
 
 class Lodging:
-    """An ASGI app that passes requests to a resident while it runs, with its state."""
+    """An ASGI app that passes requests on while a resident runs, with its state in them."""
 
     def __init__(self, resident: Resident) -> None:
         self.resident = resident
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 503."""
-        if self.resident.answer is None:
-            why = "Service Unavailable: a mounted app is not running"
-            await unavailable(scope, receive, send, why=why)
-            return
-        scope["state"] = {**scope.get("state", {}), **self.resident.state}
-        await self.resident.answer(scope, receive, send)
-
-
-class Foreign(Lodging):
-    """A lodging that shows its resident a world of its own: prefix, router, kind of answer."""
-
-    def __init__(self, resident: Resident, *, strip_prefix: bool) -> None:
-        super().__init__(resident)
-        self.strip_prefix = strip_prefix
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -82,10 +71,43 @@ class Foreign(Lodging):
         return self.resident.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on as the app is to see it."""
-        inner = self._shown(scope)
+        """Pass the request on, or answer 503."""
+        app = self.resident.answer
+        if app is None:
+            await unavailable(scope, receive, send, why=NOT_RUNNING)
+            return
         if scope["type"] == "websocket":
             send = _as_websocket(send, scope)
+        scope["state"] = {**scope.get("state", {}), **self.resident.state}
+        await self.inside(app)(scope, receive, send)
+
+    def inside(self, app: ASGIApp) -> ASGIApp:
+        """Return what stands between this and the running app: nothing."""
+        return app
+
+
+class Housed(Lodging):
+    """A plain mount's lodging: it keeps Starlette's scope, and the mount's own middleware."""
+
+    def __init__(self, resident: Resident, stack: ASGIApp) -> None:
+        super().__init__(resident)
+        self.stack = stack
+
+    def inside(self, _: ASGIApp) -> ASGIApp:
+        """Return the app behind the mount's middleware."""
+        return self.stack
+
+
+class Foreign(Lodging):
+    """A lodging that shows its resident a world of its own: prefix and router."""
+
+    def __init__(self, resident: Resident, *, strip_prefix: bool) -> None:
+        super().__init__(resident)
+        self.strip_prefix = strip_prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on as the app is to see it."""
+        inner = self._shown(scope)
         try:
             await super().__call__(inner, receive, send)
         finally:
@@ -97,15 +119,20 @@ class Foreign(Lodging):
         # With the outer router in its scope, the app's own `url_for` would ask that one.
         inner = {key: value for key, value in scope.items() if key != "router"}
         inner["app_root_path"] = root
-        path, raw = scope["path"], scope.get("raw_path") or b""
+        path, raw = scope["path"], scope.get("raw_path")
         if path == root:
-            path, raw = path + "/", raw + b"/"
+            path, raw = path + "/", raw and raw + b"/"
         if self.strip_prefix and path.startswith(root):
-            path, raw = path[len(root) :], raw.removeprefix(quote(root).encode())
-        inner["path"] = path
-        if scope.get("raw_path"):
-            inner["raw_path"] = raw
-        return inner
+            path, raw = path[len(root) :], raw and _without(raw, root)
+        return {**inner, "path": path, **({"raw_path": raw} if raw else {})}
+
+
+def _without(raw: bytes, root: str) -> bytes:
+    """Return a raw path without what stands for `root` in it, however that is encoded."""
+    end, expected = 0, root.encode(errors="surrogateescape")
+    for _ in expected:
+        end += 3 if raw[end : end + 1] == b"%" else 1
+    return raw[end:] if unquote_to_bytes(raw[:end]) == expected else raw
 
 
 class ForeignMount(Mount):
@@ -129,9 +156,7 @@ class ForeignMount(Mount):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or lead a browser from the bare path to the one with a slash."""
         if scope["path"] == scope["root_path"] != "" and _reads_html(scope):
-            query = scope["query_string"].decode("latin-1")
-            where = f"{scope['path']}/" + (f"?{query}" if query else "")
-            await RedirectResponse(where, 307)(scope, receive, send)
+            await RedirectResponse(_with_slash(scope), 307)(scope, receive, send)
         else:
             await super().handle(scope, receive, send)
 
@@ -139,6 +164,14 @@ class ForeignMount(Mount):
 def _reads_html(scope: Scope) -> bool:
     reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
     return reads and "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def _with_slash(scope: Scope) -> str:
+    """Return where the slash is: a path alone, as the client's Host may be a lie."""
+    # Two slashes at its start would make a host of what follows.
+    path = "/" + quote(scope["path"].lstrip("/"), IN_A_PATH) + "/"
+    query = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _as_websocket(send: Send, scope: Scope) -> Send:
@@ -154,76 +187,3 @@ def _as_websocket(send: Send, scope: Scope) -> Send:
             await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
 
     return translated
-
-
-class Residents:
-    """The apps mounted in one composition, each once; fills the routes of one plugin with them."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, Resident] = {}
-        self._mounted: list[tuple[Resident, str, str]] = []
-
-    def places(self) -> dict[Resident, list[tuple[str, str]]]:
-        """Return each resident with the plugins and the paths that it is mounted by and at."""
-        places: dict[Resident, list[tuple[str, str]]] = {}
-        for resident, owner, path in self._mounted:
-            places.setdefault(resident, []).append((owner, path))
-        return places
-
-    def settle(self, route: BaseRoute, owner: str, above: str = "") -> BaseRoute:
-        """Return a copy of `route` in which mounted apps live."""
-        if not isinstance(route, Mount):
-            return route
-        path = above + route.path
-        settled = copy.copy(route)
-        if isinstance(route, ForeignMount):
-            resident = self._resident(route.app.resident, owner, path)
-            settled.app = Foreign(resident, strip_prefix=route.app.strip_prefix)
-            settled._base_app = settled.app  # noqa: SLF001 - where Mount looks for routes
-            return settled
-        base = route._base_app  # noqa: SLF001 - the app behind the mount's own middleware
-        settled._base_app = self._base(base, owner, path)  # noqa: SLF001
-        settled.app = _behind(route.app, base, settled._base_app)  # noqa: SLF001
-        return settled
-
-    def _base(self, base: ASGIApp, owner: str, path: str) -> Any:
-        if is_only_routes(base):
-            inner = copy.copy(base)
-            inner.routes = [self.settle(one, owner, path) for one in base.routes]
-            inner.middleware_stack = _behind(base.middleware_stack, base.app, inner.app)
-            return inner
-        return _Housed(self._resident(Resident(base), owner, path))
-
-    def _resident(self, resident: Resident, owner: str, path: str) -> Resident:
-        key = id(resident.app if resident.factory is None else resident)
-        known = self._known.setdefault(key, resident.fresh())
-        self._mounted.append((known, owner, path))
-        return known
-
-
-class _Housed(Lodging):
-    """A plain mount's app: it keeps the scope that Starlette gives it, and its routes."""
-
-    @property
-    def routes(self) -> list[BaseRoute]:
-        return self.resident.routes
-
-
-def is_only_routes(app: object) -> TypeGuard[Router]:
-    """Tell whether `app` is what `Mount(routes=…)` makes: it has no lifespan of its own."""
-    return type(app) is Router and isinstance(app.lifespan_context, type(Router().lifespan_context))
-
-
-def _behind(app: Any, old: Any, new: Any) -> Any:
-    """Return `app` with `new` instead of `old` behind its middleware, on copies.
-
-    Middleware keeps what it wraps in `app`; where some does not, `old` stays.
-    """
-    if app == old:
-        return new
-    inner = getattr(app, "app", None)
-    if inner is None:
-        return app
-    copied = copy.copy(app)
-    copied.app = _behind(inner, old, new)
-    return copied

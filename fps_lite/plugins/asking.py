@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from .inspection import Hook
 
 HERE = Path(__file__).parent
+RAISED = (Exception, SystemExit)
+"""What a plugin's code may raise, and is named for."""
 
 
 def ask(hook: Hook, **offered: Any) -> tuple[Any, str]:
     """Call a hook; return what it answers and, if it raised, what went wrong."""
     try:
         return hook(**offered), ""
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and is named for it
+    except RAISED as error:
         return None, f'hook "{hook.name}": {reason(error)}'
 
 

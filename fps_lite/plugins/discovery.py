@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fps_lite.errors import ConfigError, PluginError
 from fps_lite.hooks import ALL_HOOKS, HookType
 
-from .asking import ask, reason
+from .asking import RAISED, ask, reason
 from .inspection import inspect_hooks
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _self_named(subject: object) -> tuple[str, object, str]:
     """Return the name that an object gives itself, the object, and why it gives none."""
     try:
         instance = subject() if isclass(subject) else subject
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+    except RAISED as error:
         return "", subject, f"cannot be made without arguments: {reason(error)}"
     inspection = inspect_hooks(instance, ALL_HOOKS)
     for hook in inspection.hooks:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from inspect import isclass
 from typing import TYPE_CHECKING, Any
 
+from fps_lite.effects import unwatched
 from fps_lite.errors import FPSError, PluginError
 from fps_lite.hooks import Dependencies
-from fps_lite.settings import FPSConfig, PluginConfig, Selection, mask, secrets_of
+from fps_lite.secret import mask, secrets_of
+from fps_lite.settings import FPSConfig, PluginConfig, Selection
 
-from .asking import reason
+from .asking import RAISED, reason
 from .declarations import check_name, dependencies_of, model_of
 from .discovery import Discovery, Found, with_configured
 from .inspection import Hook, inspect_hooks
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fps_lite.config import Config
+    from fps_lite.effects import Watch
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,17 @@ class Loaded:
         raise PluginError(message)
 
 
-def load(config: Config, discovery: Discovery, groups: Iterable[str] | None = None) -> Loaded:
+def load(
+    config: Config,
+    discovery: Discovery,
+    groups: Iterable[str] | None = None,
+    *,
+    watch: Watch = unwatched,
+) -> Loaded:
     """Load the plugins that take part, going on after each fault.
 
-    `groups` limits what is imported to objects that have a hook of these names.
+    `groups` limits what is imported to objects that have a hook of these names. `watch` is
+    entered around the code of each plugin.
     """
     wanted = None if groups is None else frozenset(groups)
     decoded = config.decode("fps", FPSConfig)
@@ -99,7 +109,7 @@ def load(config: Config, discovery: Discovery, groups: Iterable[str] | None = No
     plugins = [Plugin(one.found, one.settings, one.disabled) for one in selected]
     secrets = decoded.secrets
     if not config.errors and not _selection_faults(config):
-        steps = [_loaded(one, config, wanted) for one in selected]
+        steps = [_watched(one, config, wanted, watch) for one in selected]
         plugins = [plugin for plugin, _, _ in steps]
         faults += [fault for _, found, _ in steps for fault in found]
         secrets = secrets.union(*(found for _, _, found in steps))
@@ -125,6 +135,13 @@ def _ordered(plugins: list[Plugin]) -> Order:
 
 
 Step = tuple[Plugin, list[FPSError], frozenset[str]]
+
+
+def _watched(
+    selected: Selected, config: Config, wanted: frozenset[str] | None, watch: Watch
+) -> Step:
+    with watch(str(selected.found)):
+        return _loaded(selected, config, wanted)
 
 
 def _loaded(selected: Selected, config: Config, wanted: frozenset[str] | None) -> Step:
@@ -185,7 +202,7 @@ def _inspected(
 ) -> tuple[tuple[Hook, ...], tuple[str, ...]]:
     try:
         instance = subject() if isclass(subject) else subject
-    except Exception as error:  # noqa: BLE001 - as at import
+    except RAISED as error:
         return (), (f"cannot be made without arguments: {reason(error)}",)
     inspection = inspect_hooks(instance, collected)
     return inspection.hooks, inspection.problems

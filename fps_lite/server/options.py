@@ -16,7 +16,7 @@ from hypercorn.config import Config
 from msgspec import UNSET
 
 from fps_lite.errors import ConfigError, refuse
-from fps_lite.settings import Secret
+from fps_lite.secret import Secret
 
 from .binds import binds_of
 

@@ -1,0 +1,99 @@
+"""The apps mounted in one composition: each found once, wherever it is mounted."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from starlette.routing import BaseRoute, Host, Mount, Router
+
+from .residents import Resident
+from .routes import Foreign, ForeignMount, Housed
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an app is mounted, and by which plugin."""
+
+    owner: str
+    path: str
+    host: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.host and f'//{self.host}'}{self.path or '/'}"
+
+
+class Residents:
+    """The apps mounted in one composition, each once; fills copies of routes with them."""
+
+    def __init__(self) -> None:
+        self.places: dict[Resident, list[Place]] = {}
+        self._known: dict[int, Resident] = {}
+
+    def settle(self, route: BaseRoute, owner: str) -> BaseRoute:
+        """Return a copy of a plugin's route in which mounted apps live."""
+        return self._settled(route, Place(owner, ""))
+
+    def _settled(self, route: BaseRoute, above: Place) -> BaseRoute:
+        if isinstance(route, Host):
+            settled_host = copy.copy(route)
+            settled_host.app, _ = self._housed(route.app, route.app, _inside(above, route))
+            return settled_host
+        if not isinstance(route, Mount):
+            return route
+        settled, place = copy.copy(route), _inside(above, route)
+        if isinstance(route, ForeignMount):
+            resident = self._resident(route.app.resident, place)
+            settled.app = Foreign(resident, strip_prefix=route.app.strip_prefix)
+            settled._base_app = settled.app  # noqa: SLF001 - where Mount looks for routes
+            return settled
+        base = route._base_app  # noqa: SLF001 - the app behind the mount's own middleware
+        settled.app, settled._base_app = self._housed(route.app, base, place)  # noqa: SLF001
+        return settled
+
+    def _housed(self, stack: ASGIApp, base: ASGIApp, place: Place) -> tuple[Any, Any]:
+        """Return `stack`, the middleware around `base`, and `base`: what they mount is alive."""
+        if not is_only_routes(base):
+            return Housed(self._resident(Resident(base), place), stack), base
+        inner = copy.copy(base)
+        inner.routes = [self._settled(one, place) for one in base.routes]
+        inner.middleware_stack = _behind(base.middleware_stack, base.app, inner.app)
+        return _behind(stack, base, inner), inner
+
+    def _resident(self, resident: Resident, place: Place) -> Resident:
+        key = id(resident.app if resident.factory is None else resident)
+        known = self._known.setdefault(key, resident.fresh())
+        known.lifespan = known.lifespan or resident.lifespan
+        self.places.setdefault(known, []).append(place)
+        return known
+
+
+def _inside(above: Place, route: Mount | Host) -> Place:
+    if isinstance(route, Host):
+        return Place(above.owner, above.path, route.host)
+    return Place(above.owner, above.path + route.path, above.host)
+
+
+def is_only_routes(app: object) -> TypeGuard[Router]:
+    """Tell whether `app` is what `Mount(routes=…)` makes: it has no lifespan of its own."""
+    return type(app) is Router and isinstance(app.lifespan_context, type(Router().lifespan_context))
+
+
+def _behind(app: Any, old: Any, new: Any) -> Any:
+    """Return `app` with `new` instead of `old` behind its middleware, on copies.
+
+    Middleware keeps what it wraps in `app`; where some does not, `old` stays.
+    """
+    if app is old or (inspect.ismethod(app) and app == old):
+        return new
+    inner = getattr(app, "app", None)
+    if inner is None or inspect.ismethod(app):
+        return app
+    copied = copy.copy(app)
+    copied.app = _behind(inner, old, new)
+    return copied

@@ -1,0 +1,64 @@
+"""What can be mounted: found by its name, and told from what only looks like an app."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+from fps_lite.errors import PluginError
+
+ASGI, WSGI, FACTORY = 3, 2, 1
+"""How many arguments each takes."""
+
+
+def imported(reference: str) -> Any:
+    """Return the object that `module:object` names; raise `PluginError` if there is none."""
+    module_name, colon, path = reference.partition(":")
+    if not colon or not module_name or not path:
+        raise PluginError(f'expected "module:object", got "{reference}"')
+    found: Any = import_module(module_name)
+    for attribute in path.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            raise PluginError(f'"{module_name}" has no "{path}"') from None
+    return found
+
+
+def check_app(app: object, *, wsgi: bool, name: str = "") -> None:
+    """Raise `PluginError` for what is no ASGI app, or no WSGI app if `wsgi`."""
+    name = name or f'a "{type(app).__name__}"'
+    if not callable(app):
+        kind = f' of type "{type(app).__name__}"' if type(app).__name__ not in name else ""
+        raise PluginError(f"{name}{kind} is no app")
+    if takes(app, WSGI if wsgi else ASGI):
+        return
+    if takes(app, ASGI if wsgi else WSGI):
+        raise PluginError(f"{name} is {'an ASGI app: leave wsgi out' if wsgi else _IS_WSGI}")
+    makes = takes(app, FACTORY) or takes(app, 0)
+    hint = ": if it makes one, it is a factory" if makes else ""
+    raise PluginError(f"{name} is no app{hint}")
+
+
+_IS_WSGI = "a WSGI app: it is mounted with wsgi"
+
+
+def takes(function: Any, arguments: int) -> bool:
+    """Tell whether `function` can be called with that many; where nobody knows, it can."""
+    try:
+        inspect.signature(function).bind(*range(arguments))
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+def wsgi_middleware() -> Any:
+    """Return what makes a WSGI app an ASGI app; raise `PluginError` if the extra is missing."""
+    try:
+        from a2wsgi import WSGIMiddleware  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise PluginError('a WSGI app needs a2wsgi: pip install "fps-lite[wsgi]"') from None
+    return WSGIMiddleware
