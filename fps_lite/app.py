@@ -14,8 +14,9 @@ from .config import Config, from_mapping, read
 from .conflicts import find_conflicts
 from .contributions import Collected, collect
 from .errors import ConfigError, FPSError, StartupError, refuse
-from .gate import masking, unavailable, with_whole_path
+from .gate import masking, unavailable, with_own_router, with_whole_path
 from .mounting import Residents
+from .mounting.routes import SEEN_OUTSIDE
 from .plugins import Discovery, discover, from_objects, load, reason
 
 if TYPE_CHECKING:
@@ -125,11 +126,15 @@ class Application(Starlette):
             why = NOT_STARTED if crash is None else "Service Unavailable: a plugin has crashed"
             await unavailable(scope, receive, send, why=why)
         else:
-            scope = with_whole_path(scope)
-            scope["state"] = {**scope.get("state", {}), **self.lifespans.state}
+            inner = with_own_router(with_whole_path(scope))
+            inner["state"] = {**scope.get("state", {}), **self.lifespans.state}
             if self.debug:
                 send = masking(send, self.collected.masked)
-            await super().__call__(scope, receive, send)
+            try:
+                await super().__call__(inner, receive, send)
+            finally:
+                # What a host measures and logs is named by the route that answered.
+                scope.update({key: inner[key] for key in SEEN_OUTSIDE if key in inner})
 
     def _make_middleware(self) -> None:
         # Starlette would make it for the first request, which is too late to refuse to start.

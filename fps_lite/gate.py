@@ -96,6 +96,17 @@ def _is_under(path: str, root: str) -> bool:
     return path == root or path.startswith(root + "/")
 
 
+def with_own_router(scope: Scope) -> Scope:
+    """Return `scope` without a host's router, so that `url_for` asks ours.
+
+    A host that names its mount, or mounts two of us, would answer wrongly or not at all.
+    """
+    if "router" not in scope:
+        return scope
+    own = {key: value for key, value in scope.items() if key != "router"}
+    return {**own, "app_root_path": scope.get("root_path", "")}
+
+
 def masking(send: Send, mask: Callable[[str], str]) -> Send:
     """Return a `send` that masks secrets in error pages, which show what code saw."""
     held: list[Message] = []

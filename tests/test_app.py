@@ -33,6 +33,7 @@ from fps_lite import (
     create_app,
     hookimpl,
 )
+from fps_lite.hooks import register_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -828,3 +829,15 @@ def test_main_sends_what_is_wrong_as_a_failed_start(work: Path) -> None:
     assert failed["type"] == "lifespan.startup.failed"
     assert "fps.toml:2:8: fps.port: expected int" in failed["message"]
     assert "nobody" in failed["message"]
+
+
+def test_no_repr_of_what_was_collected_shows_a_secret() -> None:
+    class Config(PluginConfig, frozen=True):
+        token: Secret
+
+    app: Any = create_app(
+        {"p": {"token": "hush-hush"}},
+        plugins={"p": SimpleNamespace(config=register_config(Config))},
+    )
+    assert app.collected.loaded.plugins["p"].config.token.reveal() == "hush-hush"
+    assert "hush-hush" not in repr(app.collected)

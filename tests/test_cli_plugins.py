@@ -53,7 +53,8 @@ def test_list_says_what_is_installed_and_what_became_of_it(cli: Cli, site: Site)
     head, *rows = (re.split(r"  +", line) for line in found.stdout.splitlines())
     assert head == ["name", "state", "distribution", "hooks", "reason"]
     by_name = {row[0]: row[1:] for row in rows}
-    assert list(by_name) == sorted(by_name) == ["broken", "hello", "notes", "off", "static"]
+    assert list(by_name) == sorted(by_name)
+    assert {"broken", "hello", "notes", "off", "static"} <= set(by_name)
     assert by_name["notes"] == ["enabled", "notes 2.1", "routes"]
     assert by_name["off"] == ["disabled", "off 1.0", "off.enabled is false"]
     assert by_name["broken"][:2] == ["failed", "broken 1.0"]
@@ -86,7 +87,7 @@ def test_list_is_shown_although_configuration_is_wrong(cli: Cli, work: Path) -> 
     (work / "fps.toml").write_text("[fps]\nprot = 1\n")
     found = cli("plugins", "--json")
     assert found.returncode == 3
-    assert {row["name"] for row in json.loads(found.stdout)} == {"hello", "static"}
+    assert {row["name"] for row in json.loads(found.stdout)} >= {"hello", "static"}
     assert found.stderr.startswith("fps.toml:2:1: fps.prot: unknown key")
 
 

@@ -37,7 +37,7 @@ from fps_lite.cli.command import OWN
 from fps_lite.hooks import ALL_HOOKS, HookType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from msgspec import Struct
 
@@ -46,12 +46,17 @@ DOCUMENTS = ("README.md", "docs/*.md", "contrib/*/README.md")
 FILES = sorted(file for pattern in DOCUMENTS for file in ROOT.glob(pattern))
 IDS = [str(file.relative_to(ROOT)) for file in FILES]
 
-RUN = {"console"}
-READ = {"python": compile, "toml": tomllib.loads, "json": json.loads}
+READ: dict[str, Callable[[str], object]] = {
+    "python": lambda text: compile(text, "block", "exec", dont_inherit=True),
+    "toml": tomllib.loads,
+    "json": json.loads,
+}
+"""What a block must be at least, by its language."""
 PORT = "8000"
 """The port in the documents; a free one is used instead of it."""
 SERVERS = ("fps-lite serve", "uvicorn ", "hypercorn ", "granian ")
-SOON = 30.0
+SOON = 60.0
+NONE = "\N{EN DASH}"  # what a table shows where there is nothing
 MENTION = re.compile(r"`([^`]+)`")
 
 
@@ -111,8 +116,9 @@ def steps(block: Block) -> list[Step]:
 
 def pattern(expected: tuple[str, ...]) -> str:
     """Return a regular expression for lines of output."""
+    any_text, any_lines = r"[^\n]*", r"(?:[^\n]*\n)*?"
     lines = [
-        r"(?:[^\n]*\n)*?" if line == "…" else re.escape(line.rstrip()).replace("…", "[^\n]*") + r"\n"
+        any_lines if line == "…" else re.escape(line.rstrip()).replace("…", any_text) + r"\n"
         for line in expected
     ]
     return "".join(lines)
@@ -144,11 +150,9 @@ class Session:
             file = self.directory / block.name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text, encoding="utf-8")
-        if block.language == "python":
-            compile(block.text, block.name or "block", "exec", dont_inherit=True)
-        elif block.language in READ:
+        if block.language in READ:
             READ[block.language](block.text)
-        elif block.language in RUN:
+        elif block.language == "console":
             for step in steps(block):
                 self.take(step)
 
@@ -205,12 +209,21 @@ class Session:
                 stderr=subprocess.STDOUT,
             )
         self.servers.append(Running(process, log, command))
-        deadline = time.monotonic() + SOON
-        while not (re.match(pattern(expected), self.shown(read(log))) and self.answers()):
-            if process.poll() is not None:
-                self.servers.clear()
-                pytest.fail(f"$ {command} (has ended)\n{read(log)}", pytrace=False)
-            assert time.monotonic() < deadline, f"$ {command}\n{read(log)}"
+        self.wait(expected, time.monotonic() + SOON)
+
+    def wait(self, expected: tuple[str, ...], deadline: float) -> None:
+        """Wait until the server has printed what is expected, and answers."""
+        server = self.servers[-1]
+        while True:
+            ended = server.process.poll() is not None
+            printed = self.shown(read(server.log))
+            matches = re.match(pattern(expected), printed)
+            if matches and self.answers() and not ended:
+                return
+            is_up = re.search(r"^serving on .*\)$", printed, re.MULTILINE)
+            if ended or (is_up and not matches) or time.monotonic() > deadline:
+                self.servers = [] if ended else self.servers
+                pytest.fail(f"$ {server.command}\n{printed}", pytrace=False)
             time.sleep(0.05)
 
     def answers(self) -> bool:
@@ -294,7 +307,7 @@ def test_every_block_of_a_document_runs_and_prints_what_is_shown(
 ) -> None:
     with session(tmp_path / "session") as opened:
         for block in blocks(file):
-            assert block.language in {*RUN, *READ, ""}, f"{file}:{block.line}"
+            assert block.language in {"console", *READ, ""}, f"{file}:{block.line}"
             try:
                 opened.do(block)
             except (AssertionError, SyntaxError, ValueError, pytest.fail.Exception) as error:
@@ -367,7 +380,7 @@ def default_of(table: type[Struct], name: str) -> str:
         return "required"
     default = table.__struct_defaults__[at - required]
     if default is None:
-        return "–"
+        return NONE
     factory = getattr(default, "factory", None)
     return f"`{as_toml(factory() if factory else default)}`"
 
@@ -417,14 +430,14 @@ def test_every_option_of_a_command_is_in_the_page_of_configuration() -> None:
 
 def anchors(file: Path) -> set[str]:
     """Return what a link may name in a document, as GitHub makes it of the headings."""
-    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", read(file), flags=re.DOTALL), re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", without_blocks(read(file)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 @pytest.mark.parametrize("name", [*IDS, "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_inside_the_repository_lead_somewhere(name: str) -> None:
     file = ROOT / name
-    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", read(file), flags=re.DOTALL)):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(read(file))):
         if target.startswith(("https://", "http://")):
             continue
         path, _, anchor = target.partition("#")
@@ -439,13 +452,13 @@ def messages() -> Iterator[re.Pattern[str]]:
         for node in ast.walk(ast.parse(read(file))):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
             texts = [
-                part.value if isinstance(part, ast.Constant) else None
+                str(part.value) if isinstance(part, ast.Constant) else ""
                 for part in parts
-                if not isinstance(part, ast.Constant) or isinstance(part.value, str)
+                if isinstance(part, ast.Constant | ast.FormattedValue)
             ]
-            said = "".join(filter(None, texts))
+            said = "".join(texts)
             if " " in said and len(said) >= 10:
-                yield re.compile(".*".join(re.escape(one) if one else "" for one in texts))
+                yield re.compile(".*".join(map(re.escape, texts)))
 
 
 def test_messages_in_the_guide_are_those_of_the_code() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ class Option:
 class Source:
     """A TOML text; its lines and columns are worked out when first asked for."""
 
-    text: str
+    text: str = field(repr=False)
 
     @cached_property
     def tokens(self) -> Mapping[KeyPath, Token]:
@@ -53,7 +53,7 @@ class Layer:
     """
 
     label: str
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)  # secrets are among them, as written
     source: Source | None = None
     """Layers of one file share it."""
     base: Path | None = None

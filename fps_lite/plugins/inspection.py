@@ -173,9 +173,9 @@ def _bad_argument(hook: str, function: Callable[..., Any]) -> str | None:
 
 def _unmarked(name: str, value: object) -> str:
     if isinstance(value, ModuleType):
-        return (
-            f'"{name}" is the module {value.__name__} and hides the hook: import it as another name'
-        )
+        # Python sets a submodule as an attribute of its package, however it is imported.
+        what = "import it as another name, or rename it if it is a submodule"
+        return f'"{name}" is the module {value.__name__} and hides the hook: {what}'
     if callable(value):
         return f'"{name}" has the name of a hook and is not marked: put @hookimpl before it'
     return f'"{name}" has the name of a hook and is none: rename it, or write def {name}(…)'

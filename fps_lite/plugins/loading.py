@@ -65,7 +65,7 @@ class Loaded:
     plugins: Mapping[str, Plugin]
     order: Order
     errors: tuple[FPSError, ...]
-    secrets: frozenset[str]
+    secrets: frozenset[str] = field(repr=False)
 
     @property
     def enabled(self) -> tuple[Plugin, ...]:
