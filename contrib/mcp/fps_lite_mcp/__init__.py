@@ -1,0 +1,1 @@
+"""Mount any number of MCP servers, from configuration alone."""
