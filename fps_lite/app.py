@@ -156,8 +156,7 @@ class Application(Starlette):
         except BaseException as error:
             message = self.collected.masked(str(error) or type(error).__name__)
             await send({"type": f"lifespan.{phase}.failed", "message": message})
-            if not isinstance(error, Exception):
-                raise
+            raise
         else:
             await send({"type": "lifespan.shutdown.complete"})
 

@@ -80,12 +80,16 @@ def clean_environment(
 
 
 @pytest.fixture
-def site(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
     """A site directory, on `sys.path` here and in the processes that the test starts."""
     path = tmp_path_factory.mktemp("site")
     monkeypatch.syspath_prepend(str(path))
     inherited = os.environ.get("PYTHONPATH")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path), *([inherited] if inherited else [])]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(path), *([inherited] if inherited else [])])
+    )
     before = set(sys.modules)
     yield Site(path)
     for name in set(sys.modules) - before:
@@ -101,8 +105,6 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir()
     monkeypatch.chdir(path)
     return path
-
-
 
 
 @pytest.fixture

@@ -297,7 +297,9 @@ AUDIT = """
     def watch(event, args):
         if event in ("socket.bind", "socket.listen"):
             os.write(2, b"opened a port\\n")
-        if event in ("os.mkdir", "os.rename", "os.remove") and "__pycache__" not in str(args[0]):
+        if event in ("os.mkdir", "os.rename", "os.remove") and not any(
+            own in str(args[0]) for own in ("__pycache__", ".coverage")
+        ):
             os.write(2, b"changed a file\\n")
 
     sys.addaudithook(watch)

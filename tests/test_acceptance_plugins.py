@@ -278,6 +278,7 @@ ORDERED = """
 """
 
 
+@pytest.mark.slow
 def test_05_twenty_starts_in_any_hash_and_install_order_give_one_route_table(
     site: Site, tmp_path: Path, work: Path
 ) -> None:

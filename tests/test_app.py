@@ -26,6 +26,7 @@ import fps_lite
 from fps_lite import (
     ConfigError,
     Dependencies,
+    FPSError,
     PluginConfig,
     PluginError,
     Secret,
@@ -594,6 +595,23 @@ def test_the_lifespan_protocol_is_spoken_with_and_without_state(state: Any) -> N
     ]
 
 
+def failed_lifespan(app: Any) -> list[Message]:
+    """Speak the protocol with an app that raises what it says; return what it sent."""
+    sent: list[Message] = []
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive() -> Message:
+        return next(messages)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(FPSError) as raised:
+        asyncio.run(app({"type": "lifespan"}, receive, send))
+    assert sent[-1]["message"] == str(raised.value)
+    return sent
+
+
 def failing(error: BaseException, *, at: str) -> Any:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -613,7 +631,7 @@ def test_a_failure_is_sent_in_one_line_without_a_traceback_or_a_secret(
     at: str, error: BaseException
 ) -> None:
     app = create_app({"a": {"token": "hunter2"}}, plugins={"a": failing(error, at=at)})
-    (*before, failed) = asyncio.run(lifespan_protocol(app))
+    *before, failed = failed_lifespan(app)
     assert len(before) == (1 if at == "shutdown" else 0)
     assert failed["type"] == f"lifespan.{at}.failed"
     assert 'plugin "a" did not st' in failed["message"]
@@ -624,7 +642,7 @@ def test_a_failure_is_sent_in_one_line_without_a_traceback_or_a_secret(
 
 def test_several_failures_are_sent_in_one_line_each() -> None:
     plugins = {name: failing(ValueError(name), at="shutdown") for name in ("a", "b")}
-    (_, failed) = asyncio.run(lifespan_protocol(create_app({}, plugins=plugins)))
+    _, failed = failed_lifespan(create_app({}, plugins=plugins))
     said = [f'plugin "{name}" did not stop: ValueError: {name}' for name in ("a", "b")]
     assert sorted(failed["message"].splitlines()) == said
 
@@ -634,9 +652,15 @@ def test_middleware_that_cannot_be_made_fails_the_start() -> None:
         raise ValueError("no such guard")
 
     app = create_app({}, plugins={"a": plugin(middleware=lambda: [Middleware(broken)])})
-    (failed,) = asyncio.run(lifespan_protocol(app))
+    (failed,) = failed_lifespan(app)
     assert failed["type"] == "lifespan.startup.failed"
     assert "no such guard" in failed["message"]
+
+
+def test_a_failed_start_reaches_a_test_that_enters_its_client() -> None:
+    app = create_app({}, plugins={"a": failing(ValueError("no database"), at="startup")})
+    with pytest.raises(StartupError, match="no database"), TestClient(app):
+        pytest.fail("the client must not be entered")
 
 
 # Failing alone

@@ -93,6 +93,7 @@ def test_hello_prometheus_and_datasette_share_one_server(serve: Serve) -> None:
     assert not any("did not end" in line for line in server.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("composed")
 def test_composition_has_no_conflicts_and_the_root_comes_last(cli: Cli) -> None:
     found = cli("check")
@@ -106,6 +107,7 @@ def test_composition_has_no_conflicts_and_the_root_comes_last(cli: Cli) -> None:
     assert {"/metrics/", "/hello", "/count"} <= {row["path"] for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("composed")
 def test_one_request_needs_no_server(cli: Cli) -> None:
     found = cli("request", "/birds/birds.json?_shape=array")

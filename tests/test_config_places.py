@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from fps_lite.config import Config, Decoded, Option, from_mapping, read
-from fps_lite.secret import Secret
+from fps_lite.secret import Secret  # noqa: TC001 - msgspec reads it
 from fps_lite.settings import FPSConfig, PluginConfig
 
 if TYPE_CHECKING:

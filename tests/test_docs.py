@@ -45,6 +45,10 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "docs/*.md", "contrib/*/README.md")
 FILES = sorted(file for pattern in DOCUMENTS for file in ROOT.glob(pattern))
 IDS = [str(file.relative_to(ROOT)) for file in FILES]
+MARKED = [  # the guides are long: the pages that a newcomer meets first run in every test run
+    pytest.param(file, id=name, marks=[pytest.mark.slow] if name.startswith("docs/") else [])
+    for file, name in zip(FILES, IDS, strict=True)
+]
 
 READ: dict[str, Callable[[str], object]] = {
     "python": lambda text: compile(text, "block", "exec", dont_inherit=True),
@@ -301,7 +305,7 @@ def installable(command: str, directory: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("file", FILES, ids=IDS)
+@pytest.mark.parametrize("file", MARKED)
 def test_every_block_of_a_document_runs_and_prints_what_is_shown(
     file: Path, tmp_path: Path
 ) -> None:

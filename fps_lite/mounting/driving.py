@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message
 
-PATIENCE = 1.0  # seconds for what an app does after it said that it failed or is complete
+PATIENCE = 0.1  # seconds for what an app does after it said that it failed or is complete
 TRACEBACK = "Traceback (most recent call last)"
 
 

@@ -28,7 +28,7 @@ IN_A_PATH = "/:@!$&'()*+,;=~"
 
 def mount(  # noqa: PLR0913 - each is a fact about the app
     path: str,
-    app: ASGIApp | str | None = None,
+    app: Callable[..., Any] | str | None = None,
     *,
     factory: Callable[..., Any] | str | None = None,
     name: str | None = None,

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from starlette.routing import BaseRoute, Host, Mount, Router
 
+from fps_lite.errors import PluginError
+
 from .residents import Resident
 from .routes import Foreign, ForeignMount, Housed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+
+HIDDEN = "the middleware at {} hides what is mounted behind it: it must keep what it wraps in `app`"
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,19 @@ class Residents:
         if not is_only_routes(base):
             return Housed(self._resident(Resident(base), place), stack), base
         inner = copy.copy(base)
+        before = self._mounts()
         inner.routes = [self._settled(one, place) for one in base.routes]
-        inner.middleware_stack = _behind(base.middleware_stack, base.app, inner.app)
-        return _behind(stack, base, inner), inner
+        own = _behind(base.middleware_stack, base.app, inner.app)
+        settled = _behind(stack, base, inner)
+        if own is not None and settled is not None:
+            inner.middleware_stack = own
+            return settled, inner
+        if self._mounts() > before:
+            raise PluginError(f'plugin "{place.owner}": {HIDDEN.format(place)}')
+        return stack, base
+
+    def _mounts(self) -> int:
+        return sum(map(len, self.places.values()))
 
     def _resident(self, resident: Resident, place: Place) -> Resident:
         key = id(resident.app if resident.factory is None else resident)
@@ -87,13 +102,16 @@ def is_only_routes(app: object) -> TypeGuard[Router]:
 def _behind(app: Any, old: Any, new: Any) -> Any:
     """Return `app` with `new` instead of `old` behind its middleware, on copies.
 
-    Middleware keeps what it wraps in `app`; where some does not, `old` stays.
+    Middleware keeps what it wraps in `app`; where some does not, return None.
     """
-    if app is old or (inspect.ismethod(app) and app == old):
+    if inspect.ismethod(app):
+        return new if app == old else None
+    if app is old:
         return new
     inner = getattr(app, "app", None)
-    if inner is None or inspect.ismethod(app):
-        return app
+    replaced = None if inner is None else _behind(inner, old, new)
+    if replaced is None:
+        return None
     copied = copy.copy(app)
-    copied.app = _behind(inner, old, new)
+    copied.app = replaced
     return copied

@@ -72,7 +72,7 @@ def run(
     connections = Connections(on_close=stop.request)
     loop = new_loop(connections)
     try:
-        with signals(loop, stop.signal):
+        with signals(loop, stop.signal) as stop.listen:
             worker = _Worker(app, settings, sockets, ready, stop, connections)
             loop.run_until_complete(worker.work())
     finally:
@@ -112,6 +112,8 @@ class _Worker:
         manager = self.app.router.lifespan_context(self.app)
         with _named("the app did not start"):
             await manager.__aenter__()
+        if self.stop.listen is not None:
+            self.stop.listen()
         cancel, self.stop.cancel = self.stop.cancel, None
         try:
             await self._serve()

@@ -25,6 +25,8 @@ class Stop:
         """Ends what cannot be drained: set while the app starts or stops."""
         self.begin: Callable[[], object] | None = None
         """Called once, when the drain begins."""
+        self.listen: Callable[[], object] | None = None
+        """Takes the signals again: an app may take them for itself when it starts."""
 
         self.failure: Exception | None = None
         """Raised when all has stopped."""
@@ -55,14 +57,23 @@ class Stop:
 
 
 @contextmanager
-def signals(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> Iterator[None]:
-    """Make SIGTERM and SIGINT `call`, and put back what they did before."""
+def signals(
+    loop: asyncio.AbstractEventLoop, call: Callable[[], None]
+) -> Iterator[Callable[[], None]]:
+    """Make SIGTERM and SIGINT `call`, and put back what they did before.
+
+    Yields what makes them do so again, when other code has taken them.
+    """
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        loop.add_signal_handler(number, call)
+
+    def take() -> None:
+        for number in numbers:
+            loop.add_signal_handler(number, call)
+
+    take()
     try:
-        yield
+        yield take
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)

@@ -1,0 +1,149 @@
+"""What an import does to the process is undone in the command, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from fps_lite import create_app
+from fps_lite.effects import Effects
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Server, Site
+
+Cli: TypeAlias = "Callable[..., subprocess.CompletedProcess[str]]"
+Serve: TypeAlias = "Callable[..., Server]"
+
+RUDE = """
+import asyncio, logging, signal
+from starlette.responses import PlainTextResponse
+
+logging.getLogger().addHandler(logging.NullHandler())
+logging.getLogger().setLevel(logging.CRITICAL)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+class Policy(asyncio.DefaultEventLoopPolicy):
+    pass
+
+asyncio.set_event_loop_policy(Policy())
+app = PlainTextResponse("rude")
+"""
+POLITE = """
+from fps_lite import hookimpl
+{imports}
+
+@hookimpl
+def routes():
+    return []
+"""
+CHANGED = (
+    "the root logger's handlers, the root logger's level, the handler of SIGINT, "
+    "the handler of SIGTERM, the event loop policy: undone"
+)
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    root.handlers[:], root.level = handlers, level
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+    asyncio.set_event_loop_policy(None)
+
+
+def test_each_effect_is_undone_and_told_in_one_line() -> None:
+    root = logging.getLogger()
+    before = list(root.handlers), root.level, signal.getsignal(signal.SIGINT)
+    effects = Effects()
+    with effects.watch("somebody"):
+        exec(RUDE, {"__name__": "rude"})
+    assert effects.lines == [f"somebody changed {CHANGED}"]
+    assert (list(root.handlers), root.level, signal.getsignal(signal.SIGINT)) == before
+    assert type(asyncio.get_event_loop_policy()) is asyncio.DefaultEventLoopPolicy
+
+
+def test_nothing_is_told_of_one_that_does_nothing() -> None:
+    effects = Effects()
+    with effects.watch("somebody"):
+        pass
+    assert effects.lines == []
+
+
+def test_effects_are_undone_when_the_import_fails() -> None:
+    effects = Effects()
+    level = logging.getLogger().level
+    code = "import logging; logging.getLogger().setLevel(50); raise ValueError('broken')"
+    with pytest.raises(ValueError, match="broken"), effects.watch("somebody"):
+        exec(code)
+    assert logging.getLogger().level == level
+    assert effects.lines == ["somebody changed the root logger's level: undone"]
+
+
+def test_watching_works_in_a_thread() -> None:
+    effects = Effects()
+
+    def change() -> None:
+        with effects.watch("somebody"):
+            logging.getLogger().setLevel(logging.CRITICAL)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    thread.join(5)
+    assert effects.lines == ["somebody changed the root logger's level: undone"]
+
+
+def rude(site: Site, work: Path) -> None:
+    """Two apps and a plugin that misbehave, and one that does not."""
+    site.module("rude_app", RUDE)
+    site.plugin("rude", POLITE.replace("{imports}", RUDE))
+    site.plugin("polite", POLITE.replace("{imports}", ""))
+    (work / "fps.toml").write_text('[[fps.mounts]]\npath = "/x"\napp = "rude_app:app"\n')
+
+
+def test_command_names_who_changed_what(site: Site, work: Path, cli: Cli) -> None:
+    rude(site, work)
+    found = cli("check")
+    assert found.returncode == 0
+    assert found.stderr.splitlines() == [
+        f'warning: plugin "rude" (rude 1.0) changed {CHANGED}',
+        f"warning: fps.mounts[0].app (rude_app:app) changed {CHANGED}",
+    ]
+
+
+def test_server_still_logs_and_stops_after_rude_imports(
+    site: Site, work: Path, serve: Serve
+) -> None:
+    rude(site, work)
+    server = serve()
+    import httpx2
+
+    assert httpx2.get(f"{server.url}/x").text == "rude"
+    assert server.stop() == 0
+    said = "\n".join(server.lines)
+    assert said.count("warning: ") == 2
+    assert "GET /x 200" in said
+
+
+def test_library_leaves_its_host_as_it_is(
+    site: Site, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rude(site, work)
+    create_app()
+    assert logging.getLogger().level == logging.CRITICAL
+    assert type(asyncio.get_event_loop_policy()) is not asyncio.DefaultEventLoopPolicy
+    assert capsys.readouterr() == ("", "")
+    assert "rude_app" in sys.modules

@@ -1,0 +1,190 @@
+"""A root path is right under every server, whether its proxy strips it or not."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+import httpx2
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Server, Site
+
+Serve: TypeAlias = "Callable[..., Server]"
+
+APP = """
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+async def page(request):
+    keys = ("path", "root_path", "raw_path")
+    seen = {key: request.scope[key] for key in keys}
+    seen["raw_path"] = seen["raw_path"].decode()
+    return JSONResponse({**seen, "url": request.url_for("page", name="n").path})
+
+app = Starlette(routes=[Route("/", page), Route("/{name}", page, name="page")])
+"""
+MOUNTS = """
+[fps]
+root_path = "/root/er"
+
+[[fps.mounts]]
+path = "/x"
+app = "shown:app"
+
+[[fps.mounts]]
+path = "/stripped"
+app = "shown:app"
+strip_prefix = true
+"""
+COMMANDS = {
+    "uvicorn": "uvicorn fps_lite.main:app --port {port} --root-path /root/er",
+    "granian": "granian fps_lite.main:app --interface asgi --port {port} "
+    "--url-path-prefix /root/er",
+    "hypercorn": "hypercorn fps_lite.main:app --bind 127.0.0.1:{port} --root-path /root/er",
+}
+
+
+@pytest.fixture(params=["fps-lite", *COMMANDS])
+def url(request: pytest.FixtureRequest, site: Site, work: Path, serve: Serve) -> Iterator[str]:
+    site.module("shown", APP)
+    (work / "fps.toml").write_text(MOUNTS)
+    if request.param == "fps-lite":
+        yield serve().url
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = COMMANDS[request.param].format(port=port).split()
+    process = subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_root_path_is_right_whether_the_proxy_strips_it_or_not(url: str) -> None:
+    with httpx2.Client(base_url=url, timeout=20) as client:
+        for sent in ("", "/root/er"):
+            whole = {"root_path": "/root/er/x", "url": "/root/er/x/n"}
+            path, raw = "/root/er/x/m m", "/root/er/x/m%20m"
+            seen = client.get(f"{sent}/x/m%20m").json()
+            assert seen == {**whole, "path": path, "raw_path": raw}
+            seen = client.get(f"{sent}/x").json()
+            assert seen == {**whole, "path": "/root/er/x/", "raw_path": "/root/er/x/"}
+            seen = client.get(f"{sent}/stripped/m%20m").json()
+            assert (seen["path"], seen["raw_path"]) == ("/m m", "/m%20m")
+            moved = client.get(f"{sent}/x?a=1", headers={"accept": "text/html"})
+            assert moved.headers["location"] == "/root/er/x/?a=1"
+            assert client.get(f"{sent}/nowhere").status_code == 404
+
+
+def test_app_named_on_the_command_line_is_the_root_mount(site: Site, serve: Serve) -> None:
+    site.module("shown", APP)
+    server = serve("shown:app")
+    with httpx2.Client(base_url=server.url, timeout=20) as client:
+        assert client.get("/n").json()["path"] == "/n"
+        assert client.get("/").json()["url"] == "/n"
+    assert server.stop() == 0
+
+
+LEAVES_A_THREAD = """
+import os, threading, time
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+
+@asynccontextmanager
+async def lifespan(app):
+    threading.Thread(target=time.sleep, args=(600,), name="never-ends").start()
+    yield
+    {end}
+
+app = Starlette(lifespan=lifespan)
+"""
+
+
+@pytest.mark.parametrize(
+    "end, said", [("pass", "threads that did not end: never-ends"), ("os._exit(0)", "")]
+)
+def test_foreign_app_cannot_keep_the_command_from_ending(
+    site: Site, serve: Serve, end: str, said: str
+) -> None:
+    site.module("leaver", LEAVES_A_THREAD.replace("{end}", end))
+    server = serve("leaver:app", "--fps.shutdown_timeout=5")
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 15
+    time.sleep(0.1)
+    assert said in "\n".join(server.lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_foreign_app_cannot_take_the_signals_for_itself(
+    site: Site, serve: Serve, number: int
+) -> None:
+    site.module("taker", TAKES_SIGNALS)
+    assert serve("taker:app").stop(number) == 0
+
+
+TAKES_SIGNALS = """
+import asyncio, signal
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+
+@asynccontextmanager
+async def lifespan(app):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, print)
+    yield
+
+app = Starlette(lifespan=lifespan)
+"""
+
+
+def test_app_that_hangs_in_its_end_is_named_and_left(site: Site, serve: Serve) -> None:
+    site.module("hanger", HANGS)
+    server = serve("hanger:app", "--fps.shutdown_timeout=0.5")
+    assert server.stop() == 1
+    time.sleep(0.1)
+    said = "\n".join(server.lines)
+    assert re.search("the app mounted at / did not stop within 0.5 s", said)
+    assert "Traceback" not in said
+
+
+HANGS = """
+import asyncio
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    await asyncio.Event().wait()
+
+app = Starlette(lifespan=lifespan)
+"""
