@@ -4,6 +4,7 @@
     ├── ConfigError      3   a key or value, from whatever layer
     ├── PluginError      4   a plugin that cannot be used: import, hook, conflict, cycle
     └── StartupError     1   a lifespan or a socket that did not start
+        └── StoppedError 1   what ended after the start, and is in the log already
 
 An error is a value before it is raised: each stage returns those that it found, so that
 a user sees all of them at once (`refuse`).
@@ -46,6 +47,10 @@ class StartupError(FPSError):
     """Something that was fine to compose and did not start."""
 
 
+class StoppedError(StartupError):
+    """What crashed or did not stop in order; each line has been logged when it happened."""
+
+
 def refuse(errors: Iterable[FPSError]) -> None:
     """Raise all `errors` as one, a `ConfigError` if any of them is one; else nothing."""
     found = tuple(errors)
@@ -57,5 +62,15 @@ def refuse(errors: Iterable[FPSError]) -> None:
     raise kind(*lines)
 
 
+def system_reason(error: OSError) -> str:
+    """Return what the operating system says, to follow a colon: `address already in use`."""
+    text = error.strerror or str(error)
+    # A name like AF_UNIX stays as it is.
+    is_name = text[1:2].isupper() or text[1:2] == "_"
+    return text if is_name else text[:1].lower() + text[1:]
+
+
 def _severity(kind: type[FPSError]) -> int:
-    return [FPSError, StartupError, PluginError, ConfigError].index(kind)
+    return [FPSError, StartupError, PluginError, ConfigError].index(
+        StartupError if issubclass(kind, StartupError) else kind
+    )

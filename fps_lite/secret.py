@@ -6,6 +6,7 @@ import hmac
 import html
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote, quote_plus
 
 from msgspec import Struct
 
@@ -67,11 +68,20 @@ def secrets_of(value: Any) -> frozenset[str]:
 
 
 def spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return each secret as it is, as `repr`, JSON and HTML write it, longest first."""
+    """Return each secret as it is, as `repr`, JSON, HTML and URLs write it, longest first."""
     found = set(secrets)
+    in_urls = {one for secret in found for one in _in_urls(secret)}
     found |= {form(one)[1:-1] for one in found for form in (repr, ascii, json.dumps, _json)}
-    found |= {html.escape(one) for one in found}
+    found |= {html.escape(one) for one in found} | in_urls
     return tuple(sorted(found - {""}, key=lambda one: (-len(one), one)))
+
+
+def _in_urls(text: str) -> tuple[str, ...]:
+    try:
+        data = text.encode(errors="surrogateescape")  # the bytes that the environment has
+    except UnicodeEncodeError:
+        data = text.encode(errors="surrogatepass")
+    return quote(data), quote(data, safe=""), quote_plus(data)
 
 
 def _json(text: str) -> str:

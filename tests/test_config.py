@@ -215,10 +215,15 @@ def test_a_byte_order_mark_is_accepted_and_moves_no_column(tmp_path: Path) -> No
     [
         (b"a = 1\nb = ", "fps.toml:2:5: invalid TOML: Invalid value"),
         (b"a = [1,", "fps.toml:1:8: invalid TOML: "),
-        (b"a = 1\na = 2", "fps.toml:2:6: invalid TOML: "),
+        (b"a = 1\na = 2", "fps.toml:2:1: a: the key or a table around it is already set"),
+        (b"[a]\nb = 1\n b = [\n{c=1}]\nd=1", "fps.toml:3:2: a.b: the key or a table around"),
+        (b"[a]\nb = 1\n[a]\nc = 1", "fps.toml:3:2: a: the key or a table around it is"),
+        (b"[[a]]\nb.c = {}\nb.c.d = 1\n", "fps.toml:3:1: a[0].b.c.d: the key or a table"),
+        (b"a = 1\na = 2\n[x", "fps.toml:2:6: invalid TOML: Cannot overwrite a value"),
+        (b"[a]\nb = [1,\n -" + b"9" * 5_000 + b"]", "fps.toml:3:2: invalid TOML: an integer of"),
         ("é = 1\nx = 'é".encode() + b"\xff'", "fps.toml:2:7: not UTF-8"),
         (b"\xff\xfea\0", "fps.toml:1:1: not UTF-8"),
-        (b"a = " + b"9" * 10_000, "fps.toml: invalid TOML: "),
+        (b"a = " + b"9" * 10_000, "fps.toml:1:5: invalid TOML: an integer of too many"),
         (b"a = " + b"[" * 100_000, "fps.toml: tables or arrays nest too deep"),
         (b"a = " + b"[" * 200 + b"]" * 200, "fps.toml: tables or arrays nest too deep"),
         (b".".join([b"a"] * 500) + b" = 1", "fps.toml: tables or arrays nest too deep"),
@@ -246,6 +251,21 @@ def test_a_directory_or_an_unreadable_path_is_one_line(tmp_path: Path) -> None:
         "fps.toml: is a directory",
         "loop.toml: too many levels of symbolic links",
     ]
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fps.toml")
+    assert problems(load(tmp_path)) == ["fps.toml: not a regular file"]
+
+
+def test_a_pipe_that_is_named_is_read(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"[hello]\ngreeting = 'piped'\n")
+    os.close(writing)
+    config = load(tmp_path, files=[f"/dev/fd/{reading}", os.devnull])
+    os.close(reading)
+    assert problems(config) == []
+    assert config.table("hello") == {"greeting": "piped"}
 
 
 def test_shared_directories_are_the_platforms_own(
@@ -364,7 +384,50 @@ def test_a_variable_set_twice_or_of_odd_bytes_is_an_error(tmp_path: Path) -> Non
 
 
 def test_other_variables_are_left_alone(tmp_path: Path) -> None:
-    assert load(tmp_path, environ={"FPS_LITE_X": "1", "FPS": "2", "PATH": "3"}).layers == ()
+    names = ["FPS_LITE_X", "FPS", "PATH", "FPS_LITE_HELLO", "FPS_LITE_HELLO_", "FPS_LITE_HELLOX_A"]
+    config = load(tmp_path, environ=dict.fromkeys(names, "1"))
+    assert (config.layers, config.errors) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        ("FPS_LITE_HELLO_MY_COUNT", "FPS_LITE__HELLO__MY_COUNT"),
+        ("FPS_LITE_FPS_PORT", "FPS_LITE__FPS__PORT"),
+        ("fps_lite_hello__deep__a", "FPS_LITE__HELLO__DEEP__A"),
+        ("FPS_LITE_BY_FILE_PREFIX", "FPS_LITE__BY_FILE__PREFIX"),
+    ],
+)
+def test_a_variable_of_a_known_table_with_single_underscores_is_an_error(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    file(tmp_path, "fps.toml", "[fps.plugins]\nby = 'x'\nby-file = 'x'")
+    assert problems(load(tmp_path, environ={name: "secret"})) == [f"{name}: write {meant}"]
+
+
+def test_a_key_too_deep_is_one_short_line(tmp_path: Path) -> None:
+    path = ("hello",) * 2000
+    option = Option("--" + ".".join(path), path, "1")
+    lines = problems(
+        load(tmp_path, options=[option], environ={"FPS_LITE__" + "__".join(path): "1"})
+    )
+    assert [line.partition("…")[2] for line in lines] == [": more than 100 names deep"] * 2
+    assert max(map(len, lines)) < 100
+
+
+def test_text_as_deep_as_allowed_below_a_key_as_deep_as_allowed_is_read(tmp_path: Path) -> None:
+    path = ("hello", "words", *("a" * 98))
+    config = load(tmp_path, options=[Option("--x", path, "[" * 98 + "]" * 98)])
+    assert config.errors == ()
+    (error,) = config.decode("hello", HelloConfig).errors
+    assert str(error).startswith("--x: hello.words.a: expected str")
+
+
+@pytest.mark.parametrize("values", [3, "hush", ["hush"]])
+def test_configuration_that_is_no_mapping_is_an_error(values: Any) -> None:
+    (line,) = problems(from_mapping(values, directory=Path()))
+    assert line.startswith("config: expected a mapping of tables, got ")
+    assert "hush" not in line
 
 
 # Paths ----------------------------------------------------------------------------------

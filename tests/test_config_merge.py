@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fps_lite.config import from_mapping
+from fps_lite.config import Config, Layer
 from fps_lite.config.merge import merge
 
 KEYS = st.sampled_from("abc")
@@ -83,9 +83,8 @@ def test_merging_changes_neither_layer(low: Any, high: Any) -> None:
 @settings(deadline=None)
 @given(st.lists(TREE, min_size=1, max_size=4))
 def test_the_first_of_a_values_history_is_the_merged_value(trees: list[Any]) -> None:
-    config = from_mapping({}, directory=Path())
-    for number, tree in enumerate(trees):
-        config = config.with_values(str(number), {"table": tree})
+    layers = [Layer(str(number), {"table": tree}) for number, tree in enumerate(trees)]
+    config = Config(tuple(layers), Path())
     for path in paths(config.table("table")):
         where, value = config.history("table", *path)[0]
         assert value == at(config.table("table"), path)

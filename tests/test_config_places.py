@@ -348,7 +348,8 @@ def lines(decoded: Decoded[Any]) -> list[str]:
         ("spans = [{}, {low = 2}]", "2:14: hello.spans[1]: low 2 is above high 0"),
         ('pet = {type = "cow"}', '2:15: hello.pet.type: expected "cat" or "dog", got "cow"'),
         ("pet = {}", '2:7: hello.pet.type: missing, expected "cat" or "dog"'),
-        ("pet = 3", "2:7: hello.pet: expected table, got 3"),
+        ("pet = 3", "2:7: hello.pet: expected table, got int"),
+        ("pet = 'x'", "2:7: hello.pet: expected table, got str"),
         ('pet = {type = "dog", name = 3}', "2:29: hello.pet.name: expected str, got 3"),
         ('pet = {type = "cat", live = 3}',
          '2:22: hello.pet.live: unknown key (did you mean "lives"?)'),
@@ -396,6 +397,37 @@ def test_a_missing_key_is_shown_at_its_table_or_nowhere(tmp_path: Path) -> None:
     empty = decode(tmp_path, "", Needy)
     assert lines(empty) == ["configuration: hello.name: missing, expected str"]
     assert empty.value is None
+
+
+class Strict(PluginConfig, frozen=True):
+    name: str
+    low: int = 0
+
+    def __post_init__(self) -> None:
+        if self.low:
+            message = "too low"
+            raise ValueError(message)
+
+
+@pytest.mark.parametrize(
+    "toml, option, place",
+    [
+        ("[hello]\n", "", "fps.toml:1:1"),
+        ("[hello]\n", "low", "fps.toml:1:1"),
+        ("", "low", "--hello.low"),
+        ("", "", "configuration"),
+    ],
+)
+@pytest.mark.parametrize("fault", ["hello.name: missing, expected str", "hello: too low"])
+def test_a_fault_of_a_whole_table_is_shown_where_the_table_is_and_never_at_a_switch(
+    tmp_path: Path, toml: str, option: str, place: str, fault: str
+) -> None:
+    (tmp_path / "fps.toml").write_text(toml)
+    options = [Option(f"--hello.{option}", ("hello", option), "1")] if option else []
+    config = read(directory=tmp_path, environ={}, options=options, shared_directories=())
+    values = {"name": "x", "low": 1} if "low" in fault else {}
+    config = config.with_values("--enable", {"hello": {"enabled": True, **values}})
+    assert lines(config.decode("hello", Strict)) == [f"{place}: {fault}"]
 
 
 def test_a_table_that_is_no_table_is_an_error(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, field
 
-from fps_lite.config import Option, effective, from_mapping, read
+from fps_lite.config import Decoded, Option, effective, from_mapping, read
 from fps_lite.secret import Secret
 from fps_lite.settings import PluginConfig
 
@@ -112,10 +112,63 @@ def test_a_secret_that_cannot_be_had_is_an_error(tmp_path: Path, value: Any, wha
     assert decoded.value == VaultConfig()
 
 
-def test_text_that_looks_like_a_table_is_a_secret_as_it_is() -> None:
-    option = Option("--vault.token", ("vault", "token"), "{ a = 1 }")
+def from_option(key: str, text: str) -> Decoded[VaultConfig]:
+    option = Option(f"--vault.{key}", ("vault", *key.split(".")), text)
     config = read(directory=Path(), environ={}, options=[option], shared_directories=())
-    assert config.decode("vault", VaultConfig).secrets == {"{ a = 1 }"}
+    return config.decode("vault", VaultConfig)
+
+
+@pytest.mark.parametrize("text", ['{ fil = "hush" }', '{ env = "A", x = "hush" }', "{}"])
+@pytest.mark.parametrize("key", ["token", "login.password"])
+def test_text_that_is_a_table_and_no_reference_is_no_secret(key: str, text: str) -> None:
+    decoded = from_option(key, text)
+    (error,) = decoded.errors
+    assert str(error).startswith(f"--vault.{key}: vault.{key}: expected a secret: ")
+    assert str(error).endswith(", got table")
+    assert "hush" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["{ a = 1", '{"type": "account"}', "{", "{a}", "[1]"])
+def test_text_that_is_no_table_is_a_secret_as_it_is(text: str) -> None:
+    decoded = from_option("token", text)
+    assert decoded.errors == ()
+    assert decoded.secrets == {text}
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ('{token="hush", login={password="hush"}', "Unclosed inline table (column 39)"),
+        ('{token="hush" login="hush"}', "Unclosed inline table (column 15)"),
+        ('{token="hush", token="hush"}', "Duplicate inline table key 'token' (column 28)"),
+        ('{token="hush}', "Unterminated string (column 14)"),
+    ],
+)
+@pytest.mark.parametrize("model", [VaultConfig, PluginConfig])
+def test_a_table_with_a_typo_is_an_error_that_shows_none_of_its_text(
+    text: str, line: str, model: type[PluginConfig]
+) -> None:
+    config = read(
+        directory=Path(), environ={"FPS_LITE__VAULT": text}, shared_directories=()
+    )  # fmt: skip
+    (error,) = config.decode("vault", model, only_known=model is PluginConfig).errors
+    place, _, said = str(error).partition(" (")
+    expected, _, column = line.partition(" (")
+    assert place.startswith("FPS_LITE__VAULT: vault: invalid TOML: ")
+    assert "hush" not in str(error)
+    assert (place.endswith(expected), said) == (True, column)
+
+
+@pytest.mark.parametrize("value", [3, "hush", ["hush"]])
+def test_what_is_no_table_is_worded_alike_whoever_asks(value: Any) -> None:
+    config = from_mapping({"vault": value}, directory=Path())
+    found = {
+        str(*config.decode("vault", model, only_known=only).errors)
+        for model, only in ((VaultConfig, False), (PluginConfig, True), (PluginConfig, False))
+    }
+    (line,) = found
+    assert line.startswith("config: vault: expected table, got ")
+    assert "hush" not in line
 
 
 def test_an_overridden_secret_is_known_too() -> None:

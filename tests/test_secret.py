@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import msgspec
 import pytest
@@ -90,6 +92,18 @@ def test_an_empty_secret_masks_nothing() -> None:
 
 def test_a_secret_inside_a_longer_one_leaves_nothing_of_the_longer() -> None:
     assert mask("abc and ab", frozenset({"ab", "abc"})) == "*** and ***"
+
+
+@pytest.mark.parametrize("quoted", [quote, quote_plus, partial(quote, safe="")])
+@pytest.mark.parametrize("text", ["pa/ss w&rd", "a+b/ü%20", "x=%"])
+def test_a_secret_is_masked_as_a_url_has_it(quoted: Callable[[str], str], text: str) -> None:
+    assert mask(f"http://u:{quoted(text)}@host/?q=1", {text}) == "http://u:***@host/?q=1"
+
+
+def test_bytes_that_are_no_text_are_masked_as_a_url_has_them() -> None:
+    undecodable = b"\xff/x".decode("utf-8", "surrogateescape")
+    assert mask("?q=%FF%2Fx", {undecodable}) == "?q=***"
+    assert mask("clean", {"\ud800"}) == "clean"
 
 
 @given(st.sets(st.text("abc", min_size=1)), st.text("abcd"))

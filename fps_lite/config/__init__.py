@@ -8,7 +8,8 @@
 
 from fps_lite.config.configuration import Config, from_mapping, read
 from fps_lite.config.decode import Decoded
-from fps_lite.config.layers import Layer, Option
+from fps_lite.config.layers import Layer
 from fps_lite.config.schema import effective, schema
+from fps_lite.config.variables import Option
 
 __all__ = ["Config", "Decoded", "Layer", "Option", "effective", "from_mapping", "read", "schema"]

@@ -20,6 +20,8 @@ from fps_lite.config.kinds import (
     bare,
     fields,
     holds_secret,
+    is_table,
+    members,
     pick,
     tags,
 )
@@ -157,7 +159,9 @@ class Check:
             return self._fault((*path, *deeper), "e" + said[1:].replace("`", ""))
         if deeper or _is_own_check(value, pick(kind, value)):
             return self._fault((*path, *deeper), said)
-        got = sort_of(value) if holds_secret(kind) else self._show(value)
+        # Text that is to be a table may be one with secrets in it and a typo.
+        is_hidden = holds_secret(kind) or any(map(is_table, members(kind)))
+        got = sort_of(value) if is_hidden else self._show(value)
         if isinstance(value, Mapping | list) and got in describe(kind):
             got = f"length {len(value)}"
         return self._fault(path, f"expected {_expected(kind)}, got {got}")

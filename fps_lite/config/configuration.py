@@ -13,20 +13,19 @@ from fps_lite.config.decode import Decoded, decode_table
 from fps_lite.config.layers import (
     RESERVED,
     Layer,
-    Option,
     Stack,
     place_of,
     plugins_named,
     read_core_file,
-    read_environment,
     read_files,
-    read_options,
     read_plugin_files,
     shared_folders,
 )
 from fps_lite.config.merge import Origins, merge_layers
-from fps_lite.config.text import Text, is_deep
-from fps_lite.config.wording import did_you_mean, dotted
+from fps_lite.config.text import Text
+from fps_lite.config.toml import DEEP, is_deep
+from fps_lite.config.variables import Option, misspelt, read_environment, read_options
+from fps_lite.config.wording import did_you_mean, dotted, sort_of
 from fps_lite.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,8 +73,8 @@ class Config:
         return found if isinstance(found, Mapping) else {}
 
     def with_values(self, source: str, values: Mapping[str, Any]) -> Config:
-        """Return this configuration under one more layer, whose origin shows as `source`."""
-        return replace(self, layers=(*self.layers, Layer(source, values)))
+        """Return this configuration under a switch's layer, whose origin shows as `source`."""
+        return replace(self, layers=(*self.layers, Layer(source, values, is_switch=True)))
 
     def where(self, *path: str | int) -> str:
         """Return the place of a value (`fps.toml:12:9`, a variable, an option).
@@ -172,7 +171,7 @@ def read(  # noqa: PLR0913 - each is a source, given by name
     for folder, one in zip(shared, core, strict=True):
         found = found + one + read_plugin_files(folder, here, plugins, shared=True)
     found = found + local + read_plugin_files(here, here, plugins) + above
-    return Config(found.layers, here, found.errors)
+    return Config(found.layers, here, found.errors + misspelt(environ, {"fps", *plugins}))
 
 
 def _explicit(
@@ -190,10 +189,17 @@ def _explicit(
 def from_mapping(values: Mapping[str, Any], *, directory: Path) -> Config:
     """Return a configuration whose only layer is `values`; its origin shows as `config`."""
     here = directory.absolute()
-    if is_deep(values):
-        return Config((), here, (ConfigError("config: tables or arrays nest too deep"),))
+    problem = _problem_with(values)
+    if problem:
+        return Config((), here, (ConfigError(f"config: {problem}"),))
     tables = {str(name).replace("-", "_"): _plain(table) for name, table in values.items()}
     return Config((Layer("config", tables),), here)
+
+
+def _problem_with(values: object) -> str:
+    if not isinstance(values, Mapping):
+        return f"expected a mapping of tables, got {sort_of(values)}"
+    return DEEP if is_deep(values) else ""
 
 
 def _plain(value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from fps_lite.config.text import is_deep
-from fps_lite.config.wording import printable
+from fps_lite.config.positions import key_before
+from fps_lite.config.toml import TomlError, place_after, read_toml
+from fps_lite.config.wording import dotted, printable
 from fps_lite.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,25 +15,39 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1024 * 1024
 
-_AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-_DEEP = "tables or arrays nest too deep"
+
+def read_bytes(path: Path, *, pipes: bool) -> bytes:
+    """Return a file's first MiB and one byte; OSError if it cannot be read.
+
+    What is no file is not opened, unless `pipes`: a pipe that only happens to lie there would
+    wait for a writer that may never come.
+    """
+    mode = path.stat().st_mode
+    if not pipes and not S_ISREG(mode) and not S_ISDIR(mode):
+        message = "not a regular file"
+        raise OSError(None, message)
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
-def read_source(path: Path, label: str) -> str:
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be read."""
+    return printable(getattr(error, "strerror", None) or str(error)).lower()
+
+
+def read_source(path: Path, label: str, *, pipes: bool) -> str:
     """Return a file's text without its byte order mark; raise a one-line `ConfigError`.
 
     A file that is not there raises FileNotFoundError.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_bytes(path, pipes=pipes)
     except FileNotFoundError:
         raise
     except NotADirectoryError as error:
         raise FileNotFoundError(path) from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{label}: {printable(reason).lower()}") from None
+        raise ConfigError(f"{label}: {reason_of(error)}") from None
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{label}: larger than 1 MiB")
     return _text(data, label)
@@ -44,37 +58,24 @@ def _text(data: bytes, label: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        line, column = _place_after(data[: error.start].decode())
+        line, column = place_after(data[: error.start].decode())
         raise ConfigError(f"{label}:{line}:{column}: not UTF-8") from None
 
 
 def parse(source: str, label: str) -> dict[str, Any]:
     """Return the values of a TOML text; raise a one-line `ConfigError`."""
     try:
-        values = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_bad_toml(str(error), source, label)) from None
-    except RecursionError:
-        raise ConfigError(f"{label}: {_DEEP}") from None
-    except ValueError as error:
-        reason = str(error).partition(";")[0]
-        raise ConfigError(f"{label}: invalid TOML: {printable(reason)}") from None
-    if is_deep(values):
-        raise ConfigError(f"{label}: {_DEEP}")
-    return values
+        return read_toml(source)
+    except TomlError as error:
+        raise ConfigError(_bad_toml(error, source, label)) from None
 
 
-def _bad_toml(said: str, source: str, label: str) -> str:
-    found = _AT.search(said)
-    what = f"invalid TOML: {printable(_AT.sub('', said))}"
-    if found is None:
-        return f"{label}: {what}"
-    line, column = found[1], found[2]
-    if line is None:
-        line, column = _place_after(source)
-    return f"{label}:{line}:{column}: {what}"
-
-
-def _place_after(text: str) -> tuple[int, int]:
-    """Return the line and column of what follows `text`."""
-    return text.count("\n") + 1, len(text) - text.rfind("\n")
+def _bad_toml(error: TomlError, source: str, label: str) -> str:
+    if error.place is None:
+        return f"{label}: {error.what}"
+    what, place = error.what, error.place
+    # tomllib finds what is there already only after reading it, and does not name the key.
+    twice = key_before(source, place) if what.startswith("invalid TOML: Cannot ") else None
+    if twice:
+        what, place = f"{dotted(twice[0])}: the key or a table around it is already set", twice[1]
+    return f"{label}:{place.line}:{place.column}: {what}"

@@ -85,6 +85,11 @@ def fields(kind: ir.Type) -> dict[str, ir.Field] | None:
     return None
 
 
+def is_table(kind: ir.Type) -> bool:
+    """Tell whether `kind` is a table, with fixed keys or any."""
+    return fields(kind) is not None or isinstance(bare(kind), ir.DictType)
+
+
 def is_path(kind: ir.Type) -> bool:
     """Tell whether `kind` is a `pathlib` path."""
     kind = bare(kind)

@@ -16,20 +16,9 @@ from fps_lite.config.wording import printable
 from fps_lite.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 RESERVED = frozenset({"fps", "pyproject"})
-
-_PREFIX = "fps_lite__"
-
-
-@dataclass(frozen=True)
-class Option:
-    """One thing given on the command line: `--port 9000` is ("--port", ("fps", "port"), "9000")."""
-
-    flag: str
-    path: tuple[str, ...]
-    text: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +50,8 @@ class Layer:
     shared: bool = False
     """From the system's or the user's configuration directory."""
     is_text: bool = False
+    is_switch: bool = False
+    """Made by fps-lite for a switch such as `--enable`: says nothing of the tables it is in."""
 
     def of(self, table: str) -> Layer:
         """Return this layer with one of its tables alone."""
@@ -94,7 +85,7 @@ def read_file(path: Path, directory: Path, *, required: bool, shared: bool = Fal
     """Return a TOML file's layer; a missing one is an error only if `required`."""
     label = label_of(path, directory)
     try:
-        source = read_source(path, label)
+        source = read_source(path, label, pipes=required)
         values = parse(source, label)
     except FileNotFoundError:
         missing = ConfigError(f"{label}: no such file")
@@ -122,7 +113,7 @@ def _named_as_plugins(
 
 def read_files(paths: Iterable[Path], directory: Path) -> Stack:
     """Return the layers of files that must be there."""
-    return _sum(read_file(directory / path, directory, required=True) for path in paths)
+    return stacked(read_file(directory / path, directory, required=True) for path in paths)
 
 
 def read_core_file(folder: Path, directory: Path, *, shared: bool = False) -> Stack:
@@ -134,7 +125,7 @@ def read_plugin_files(
     folder: Path, directory: Path, names: Iterable[str], *, shared: bool = False
 ) -> Stack:
     """Return the layers of `<plugin>.toml` in `folder`, each held to its one table."""
-    return _sum(
+    return stacked(
         _only_its_table(name, read_file(folder / file, directory, required=False, shared=shared))
         for name in names
         for file in dict.fromkeys((f"{name}.toml", f"{name.replace('_', '-')}.toml"))
@@ -155,50 +146,8 @@ def _only_its_table(name: str, found: Stack) -> Stack:
     return Stack((replace(layer, values=kept),), found.errors + strays)
 
 
-def read_environment(environ: Mapping[str, str]) -> Stack:
-    """Return a layer for each `FPS_LITE__TABLE__KEY`, whole tables below their keys."""
-    found = {name: fold(name).removeprefix(_PREFIX) for name in environ if _is_ours(name)}
-    seen: dict[str, str] = {}
-    stacks = []
-    for name in sorted(found, key=lambda name: (found[name].split("__"), name)):
-        twin = seen.setdefault(found[name], name)
-        if twin == name:
-            stacks.append(_text_layer(name, found[name].split("__"), environ[name]))
-        else:
-            stacks.append(Stack(errors=(ConfigError(f"{name}: the same variable as {twin}"),)))
-    return _sum(stacks)
-
-
-def _is_ours(name: str) -> bool:
-    return fold(name).startswith(_PREFIX)
-
-
-def read_options(options: Sequence[Option]) -> Stack:
-    """Return a layer for each option, in the order given."""
-    return _sum(_text_layer(one.flag, [fold(key) for key in one.path], one.text) for one in options)
-
-
-def _text_layer(label: str, path: Sequence[str], text: str) -> Stack:
-    label = printable(label)
-    if not all(path) or not path:
-        return Stack(errors=(ConfigError(f"{label}: expected a table and a key, got no name"),))
-    if not _is_utf8(text):
-        return Stack(errors=(ConfigError(f"{label}: {'.'.join(path)}: not UTF-8"),))
-    value: Any = Text(text)
-    for key in reversed(path[1:]):
-        value = {key: value}
-    return Stack((Layer(label, {path[0]: value}, is_text=True),))
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _sum(stacks: Iterable[Stack]) -> Stack:
+def stacked(stacks: Iterable[Stack]) -> Stack:
+    """Return stacks, lowest first, as one."""
     found = list(stacks)
     layers = tuple(layer for stack in found for layer in stack.layers)
     return Stack(layers, tuple(error for stack in found for error in stack.errors))

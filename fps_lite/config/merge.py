@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec.inspect as ir
 
-from fps_lite.config.kinds import bare, fields, members
+from fps_lite.config.kinds import bare, fields, is_table, members
 from fps_lite.config.layers import Layer, fold, place_of
 from fps_lite.config.text import Text
 
@@ -102,8 +102,7 @@ def _at(kind: ir.Type, key: str) -> Iterator[ir.Type]:
 
 
 def _is_table(kinds: tuple[ir.Type, ...]) -> bool:
-    found = [bare(one) for kind in kinds for one in members(kind)]
-    return any(fields(one) is not None or isinstance(one, ir.DictType) for one in found)
+    return any(is_table(one) for kind in kinds for one in members(kind))
 
 
 @dataclass(frozen=True)
@@ -135,12 +134,13 @@ class Origins:
         return next((layer.base for layer, _ in self.find(path)), None)
 
     def _speaking(self, path: KeyPath) -> list[Layer]:
-        """Return the winner at `path`; of a table's several layers, a file goes first."""
+        """Return the winner at `path`; for a table its files first, and never a switch."""
         found = list(self.find(path))
         if not found or not isinstance(found[0][1], Mapping):
             return [layer for layer, _ in found[:1]]
-        files = [layer for layer, value in found if layer.source and isinstance(value, Mapping)]
-        return [*files, found[0][0]]
+        tables = [layer for layer, value in found if isinstance(value, Mapping)]
+        files = [layer for layer in tables if layer.source]
+        return [*files, *(layer for layer in tables if not layer.is_switch)]
 
 
 def _reach(layer: Layer, path: KeyPath, *, loose: bool) -> tuple[bool, Any, bool]:

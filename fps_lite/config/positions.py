@@ -6,6 +6,7 @@ cost every start. tomllib alone decides what the values are.
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,15 +40,41 @@ def positions(source: str) -> dict[KeyPath, Token]:
 
     A `-` in the name of a top-level table is given as `_`, as in plugins' names.
     """
+    root, index = _parse(source)
+    for node in root.named_children:
+        index.statement(node)
+    return {(str(path[0]).replace("-", "_"), *path[1:]): at for path, at in index.tokens.items()}
+
+
+def key_before(source: str, place: Place) -> tuple[KeyPath, Place] | None:
+    """Return the last key or header before `place`, None if that is unclear."""
+    root, index = _parse(source)
+    if root.has_error:
+        return None
+    keys = (key for node in root.named_children for key in index.keys(node))
+    return max((key for key in keys if key[1] < place), key=lambda key: key[1], default=None)
+
+
+def long_integer(source: str) -> Place | None:
+    """Return the place of the first integer that has more digits than Python reads."""
+    limit = sys.get_int_max_str_digits()
+    root, index = _parse(source)
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        if node.type == "integer" and len((node.text or b"").replace(b"_", b"")) > limit:
+            return index.place(node)
+        nodes += reversed(node.named_children)
+    return None
+
+
+def _parse(source: str) -> tuple[Node, _Index]:
     import tree_sitter_toml  # noqa: PLC0415 - only needed when something is shown
     from tree_sitter import Language, Parser  # noqa: PLC0415
 
     data = source.encode()
     tree = Parser(Language(tree_sitter_toml.language())).parse(data)
-    index = _Index(data.split(b"\n"))
-    for node in tree.root_node.named_children:
-        index.statement(node)
-    return {(str(path[0]).replace("-", "_"), *path[1:]): at for path, at in index.tokens.items()}
+    return tree.root_node, _Index(data.split(b"\n"))
 
 
 @dataclass
@@ -70,6 +97,17 @@ class _Index:
             for inner in node.named_children:
                 if inner.type == "pair":
                     self.pair(inner, base)
+
+    def keys(self, node: Node) -> Iterator[tuple[KeyPath, Place]]:
+        """Yield the path and place of a header and of each key of a statement."""
+        base: KeyPath = ()
+        if node.type in {"table", "table_array_element"}:
+            base = self.header(node)
+            yield base, self.tokens[base].key
+        for pair in [node] if node.type == "pair" else node.named_children:
+            if pair.type == "pair":
+                names = _names(pair.named_children[0])
+                yield (*base, *(name for name, _ in names)), self.place(pair)
 
     def header(self, node: Node) -> KeyPath:
         """Note a header's tables; return the path of the one that it opens."""

@@ -5,17 +5,16 @@ What cannot be resolved becomes a `Fault` in its place, which the checks that fo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec.inspect as ir
 
-from fps_lite.config.files import MAX_BYTES
+from fps_lite.config.files import MAX_BYTES, read_bytes, reason_of
 from fps_lite.config.kinds import ArrayKind, fields, is_path, is_secret, pick
 from fps_lite.config.merge import Origins
-from fps_lite.config.text import Text, read_text
+from fps_lite.config.text import Text, problem_with, read_text
 from fps_lite.config.wording import quoted
 from fps_lite.secret import Secret
 
@@ -44,7 +43,11 @@ class Resolver:
     def resolve(self, value: Any, kind: ir.Type, path: KeyPath) -> Any:
         """Return `value` as one that msgspec converts to `kind` strictly."""
         if isinstance(value, Text):
-            value = read_text(value.text, kind)
+            found = read_text(value.text, kind)
+            problem = problem_with(value, kind)
+            if problem:
+                return Fault(problem)
+            value = found
         if isinstance(value, int | float):
             return value
         one = pick(kind, value)
@@ -101,14 +104,13 @@ class Resolver:
 
     def _from_file(self, name: str, base: Path) -> Secret | Fault:
         try:
-            with (base / name).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+            data = read_bytes(base / name, pipes=True)
             text = data.decode()
         except UnicodeDecodeError:
             return Fault(f"the secret's file {quoted(name)} is not UTF-8")
         except (OSError, ValueError) as error:
-            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
-            return Fault(f"the secret's file {quoted(name)} cannot be read: {reason.lower()}")
+            reason = reason_of(error) if isinstance(error, OSError) else ""
+            return Fault(f"the secret's file {quoted(name)} cannot be read: {reason}")
         if len(data) > MAX_BYTES:
             return Fault(f"the secret's file {quoted(name)} is larger than 1 MiB")
         return self._known(text.removesuffix("\n").removesuffix("\r"))

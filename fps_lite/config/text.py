@@ -6,7 +6,6 @@ Such text stays a `Text` in the merged values, because only the struct knows whe
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import msgspec.inspect as ir
 
-from fps_lite.config.kinds import annotation, bare, is_secret, members
+from fps_lite.config.kinds import ArrayKind, annotation, bare, is_secret, is_table, members
+from fps_lite.config.toml import TomlError, read_value, toml_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MAX_DEPTH = 100
 
 _YES_NO = {"1": True, "yes": True, "on": True, "0": False, "no": False, "off": False}
 _RANKS: tuple[tuple[type[ir.Type], ...], ...] = (
@@ -49,31 +47,6 @@ class Text:
         return value if isinstance(value, dict) else None
 
 
-def is_deep(value: object) -> bool:
-    """Tell whether tables and arrays nest so deep that recursion is not safe."""
-    level: list[object] = [value]
-    for _ in range(MAX_DEPTH):
-        level = [inner for one in level for inner in _children(one)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: object) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
-
-
-def toml_value(text: str) -> Any:
-    """Return what `text` is as a TOML value, None if it is none."""
-    try:
-        found = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
-        return None
-    return found["value"] if len(found) == 1 and not is_deep(found) else None
-
-
 def read_text(text: str, kind: ir.Type) -> Any:
     """Return `text` as a value for `kind`, in a union for the first member that it fits.
 
@@ -88,6 +61,27 @@ def read_text(text: str, kind: ir.Type) -> Any:
                     return value
                 nearest.append(value)
     return next((value for value in nearest if not isinstance(value, str)), text)
+
+
+def problem_with(text: Text, kind: ir.Type) -> str:
+    """Say why `text` cannot be a `kind`, if that is in how it is written."""
+    sign = _opening(kind)
+    if not sign or not text.text.lstrip().startswith(sign):
+        return ""
+    try:
+        read_value(text.text)
+    except TomlError as error:
+        return error.what
+    return ""
+
+
+def _opening(kind: ir.Type) -> str:
+    """Return what text for tables or for arrays of tables begins with, "" for other kinds."""
+    some = [one for one in map(bare, members(kind)) if not isinstance(one, ir.NoneType)]
+    if all(map(is_table, some)):
+        return "{"
+    nested = all(isinstance(one, ArrayKind) and _opening(one.item_type) for one in some)
+    return "[" if nested else ""
 
 
 def _rank(kind: ir.Type) -> int:
@@ -126,8 +120,8 @@ def _structured(text: str, kind: ir.Type) -> Iterator[Any]:
         case ir.StructType() | ir.DataclassType() | ir.TypedDictType() | ir.DictType():
             wanted = dict
         case ir.CustomType():
-            refers = isinstance(value, dict) and set(value) in ({"env"}, {"file"})
-            yield value if refers and is_secret(kind) else text
+            # A table that is no reference is refused as one: its text may be half a secret.
+            yield value if isinstance(value, dict) and is_secret(kind) else text
             return
         case ir.AnyType():
             found = toml_value(text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .asking import ask, reason
+from .asking import RAISED, ask, reason
 from .discovery import Discovery, Found, discover, from_objects
 from .inspection import Hook
 from .loading import Loaded, Plugin, load
 
 __all__ = [
+    "RAISED",
     "Discovery",
     "Found",
     "Hook",

@@ -11,7 +11,7 @@ from fps_lite.errors import FPSError
 if TYPE_CHECKING:
     from .inspection import Hook
 
-HERE = Path(__file__).parent
+OURS = Path(__file__).parents[1]
 RAISED = (Exception, SystemExit)
 """What a plugin's code may raise, and is named for."""
 
@@ -28,7 +28,8 @@ def reason(error: BaseException) -> str:
     """Return an exception as one line: type, message, and where the plugin raised it."""
     if isinstance(error, FPSError):
         return "; ".join(error.problems)
-    text = " ".join(str(error).split())
+    said = error.msg if isinstance(error, SyntaxError) else error
+    text = " ".join(str(said).split())
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     where = _where(error)
     return f"{line} ({where})" if where else line
@@ -40,6 +41,6 @@ def _where(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(("<", str(HERE))) and "/importlib/" not in frame.filename
+        if not frame.filename.startswith(("<", str(OURS))) and "/importlib/" not in frame.filename
     ]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import get_annotations, isclass
 from typing import TYPE_CHECKING, Any
 
+from fps_lite.config.kinds import kind_of
 from fps_lite.errors import PluginError
 from fps_lite.hooks import Dependencies
 from fps_lite.settings import PluginConfig
@@ -52,6 +53,21 @@ def _check_model(model: type[PluginConfig]) -> None:
     if redefined:
         message = f"{model.__name__} redefines {', '.join(redefined)}"
         raise PluginError(message)
+    try:
+        kind_of(model)
+    except Exception as error:  # noqa: BLE001 - msgspec evaluates annotations, which may be any code
+        message = f"config model {model.__name__}: {_unusable(error)}"
+        raise PluginError(message) from None
+
+
+def _unusable(error: Exception) -> str:
+    """Say why msgspec cannot use a model."""
+    said = " ".join(str(error).replace("`", "").split())
+    if isinstance(error, NameError):
+        return f"{said} at run time: import it outside TYPE_CHECKING"
+    if "containing a custom type" in said:
+        said += ": write Secret | None, without more"
+    return said if isinstance(error, TypeError) else f"{type(error).__name__}: {said}"
 
 
 def dependencies_of(hooks: Sequence[Hook], config: PluginConfig) -> Dependencies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +18,7 @@ from .asking import RAISED, ask, reason
 from .inspection import inspect_hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fps_lite.config import Config
 
@@ -147,7 +147,10 @@ def from_objects(plugins: Mapping[str, object] | Sequence[object]) -> Discovery:
     found: dict[str, Found] = {}
     errors: list[ConfigError | PluginError] = []
     if isinstance(plugins, Mapping):
-        named = [(name, subject, "") for name, subject in plugins.items()]
+        named = [(str(name), subject, "") for name, subject in plugins.items()]
+    elif isinstance(plugins, str) or not isinstance(plugins, Iterable):
+        what = "expected plugins in a list, or a mapping of name to plugin"
+        return Discovery(errors=(PluginError(f"plugins: {what}, got {plugins!r}"),))
     else:
         named = [*map(_self_named, plugins)]
     for written, subject, fault in named:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 MARK = f"{PROJECT}_impl"
+_INSTEAD = {"lifespan": "an async def that yields once"}
 _ONE_ONLY = ("plugin_name", "config")
 _LOOKED_UP = (FunctionType, MemberDescriptorType, classmethod, staticmethod)
 """What is bound when it is looked up, without running the plugin's code, as a property does."""
@@ -142,8 +143,10 @@ def _malformed(hook: str, value: Any, options: dict[str, Any]) -> str | None:
         "is marked above another decorator: put @hookimpl right above def": is_static,
         f"is no function: write def {hook}(…)": not isinstance(value, FunctionType | MethodType),
         "is a pluggy wrapper: write a plain function": options["wrapper"] or options["hookwrapper"],
-        "is a coroutine: write def, not async def": inspect.iscoroutinefunction(
-            value.__wrapped__ if hook == "lifespan" and hasattr(value, REGISTERED) else value
+        f"is a coroutine: write {_INSTEAD.get(hook, 'def, not async def')}": (
+            inspect.iscoroutinefunction(
+                value.__wrapped__ if hook == "lifespan" and hasattr(value, REGISTERED) else value
+            )
         ),
         "is an async generator: write a plain function": (
             inspect.isasyncgenfunction(value) and hook != "lifespan"

@@ -34,6 +34,8 @@ class Plugin:
     settings: PluginConfig
     disabled: str = ""
     """Why it does not take part."""
+    disabled_by: tuple[str | int, ...] = ()
+    """The path of the key that says so."""
     failure: str = ""
     """Why it cannot be used."""
     hooks: tuple[Hook, ...] = ()
@@ -106,7 +108,7 @@ def load(
     selected, errors = select(discovery, config, settings)
     faults = [*config.errors, *decoded.errors, *discovery.errors, *errors]
     faults += config.unknown_tables(["fps", *discovery.found])
-    plugins = [Plugin(one.found, one.settings, one.disabled) for one in selected]
+    plugins = [Plugin(one.found, one.settings, one.disabled, one.disabled_by) for one in selected]
     secrets = decoded.secrets
     if not config.errors and not _selection_faults(config):
         steps = [_watched(one, config, wanted, watch) for one in selected]
@@ -145,7 +147,7 @@ def _watched(
 
 
 def _loaded(selected: Selected, config: Config, wanted: frozenset[str] | None) -> Step:
-    plugin = Plugin(selected.found, selected.settings, selected.disabled)
+    plugin = Plugin(selected.found, selected.settings, selected.disabled, selected.disabled_by)
     if plugin.disabled:
         return plugin, [], frozenset()
     secrets: frozenset[str] = frozenset()

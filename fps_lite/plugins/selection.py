@@ -29,6 +29,8 @@ class Selected:
     found: Found
     settings: PluginConfig
     disabled: str
+    disabled_by: tuple[str | int, ...]
+    """The path of the key that says so."""
 
 
 def select(
@@ -41,18 +43,25 @@ def select(
         decoded = config.decode(name, PluginConfig, only_known=True)
         settings = decoded.value or PluginConfig()
         errors += decoded.errors
-        selected.append(Selected(found, settings, _why_disabled(name, settings, selection)))
+        selected.append(Selected(found, settings, *_why_disabled(name, settings, selection)))
     by_name = {one.found.name: one for one in selected}
     errors += _unmet_requirements(by_name, config, selection.required_plugins)
     return tuple(selected), tuple(errors)
 
 
-def _why_disabled(name: str, settings: PluginConfig, selection: Selection) -> str:
-    if name in map(normalized, selection.disabled_plugins):
-        return "in fps.disabled_plugins"
+def _why_disabled(
+    name: str, settings: PluginConfig, selection: Selection
+) -> tuple[str, tuple[str | int, ...]]:
+    """Return why a plugin does not take part, and the path of the key that says so."""
+    disabled = list(map(normalized, selection.disabled_plugins))
+    if name in disabled:
+        path = ("fps", "disabled_plugins", disabled.index(name))
+        return "in fps.disabled_plugins", path
     if selection.enabled_plugins and name not in map(normalized, selection.enabled_plugins):
-        return "not in fps.enabled_plugins"
-    return "" if settings.enabled else f"{name}.enabled is false"
+        return "not in fps.enabled_plugins", ("fps", "enabled_plugins")
+    if not settings.enabled:
+        return f"{name}.enabled is false", (name, "enabled")
+    return "", ()
 
 
 def _unknown_names(
