@@ -6,13 +6,15 @@ A setting has one home: its name, type, bounds and default stand here and nowher
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, dataclass_transform
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from .secret import Secret
 
 
+# Checkers have to be told what msgspec does: a subclass is frozen like its base.
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class _Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of settings: frozen, and strict about unknown keys."""
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import hypercorn.config
 import msgspec
 import pytest
 
 from fps_lite.settings import FPSConfig, HypercornConfig, LoggingConfig, PluginConfig, Selection
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_plugin_has_three_keys_of_its_own() -> None:
@@ -92,3 +97,19 @@ def test_no_option_of_hypercorn_is_both_offered_and_refused() -> None:
     assert not moved & refused
     homes = {home.split(".")[1] for home in HypercornConfig.moved.values()}
     assert homes <= set(FPSConfig.__struct_fields__)
+
+
+@pytest.mark.slow
+def test_a_checker_takes_a_plugins_config_for_frozen(tmp_path: Path) -> None:
+    file = tmp_path / "fps_typed.py"
+    file.write_text(
+        "from fps_lite import PluginConfig\n"
+        "class Short(PluginConfig):\n    first: str = ''\n"
+        "class Spelled(PluginConfig, frozen=True):\n    needed: int\n"
+        "Short(first='x', prefix='/x'), Spelled(needed=1)\n"
+        "Short().first = 'y'\n"
+    )
+    checker = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", str(file)]
+    found = subprocess.run(checker, capture_output=True, text=True, check=False, timeout=300)
+    (line, _) = found.stdout.splitlines()
+    assert ':7: error: Property "first" defined in "Short" is read-only' in line
