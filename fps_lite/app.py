@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 
-from .composition import handlers_of, lifespans_of, middleware_of, routes_of, settled_routes
+from .composition import (
+    handlers_of,
+    lifespans_of,
+    middleware_of,
+    owner_of_broken_middleware,
+    routes_of,
+    settled_routes,
+)
 from .config import Config, from_mapping, read
 from .conflicts import find_conflicts
 from .contributions import Collected, collect
@@ -28,6 +35,10 @@ if TYPE_CHECKING:
     from .lifespan import Lifespans
     from .plugins import Loaded
 
+NOT_YET = {
+    "workers": "expected 0: worker processes are not supported yet",
+    "reload": "expected false: reloading is not supported yet",
+}
 NOT_STARTED = (
     "Service Unavailable: the app is not running. Its host must enter "
     "`app.router.lifespan_context(app)` in its own lifespan."
@@ -76,9 +87,7 @@ def _settings_problems(loaded: Loaded) -> Iterator[ConfigError]:
     config, settings = loaded.config, loaded.settings
     for key, value in (("workers", settings.workers), ("reload", settings.reload)):
         if value:
-            what = (
-                f"expected {'0' if key == 'workers' else 'false'}: only one process is served yet"
-            )
+            what = NOT_YET[key]
             yield ConfigError(f"{config.where('fps', key)}: fps.{key}: {what}")
     for key in ("host", "port"):
         if settings.bind and config.is_set("fps", key):
@@ -141,8 +150,8 @@ class Application(Starlette):
         try:
             self.middleware_stack = self.middleware_stack or self.build_middleware_stack()
         except Exception as error:
-            message = f"middleware cannot be made: {reason(error)}"
-            raise StartupError(message) from error
+            owner = owner_of_broken_middleware(self.collected)
+            raise StartupError(f"{owner}middleware cannot be made: {reason(error)}") from error
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         # Not Starlette's: it answers with a traceback, and servers go on where none is sent.
@@ -163,6 +172,10 @@ class Application(Starlette):
     def begin_stopping(self) -> None:
         """Tell the plugins that draining begins: sets `stopping`."""
         self.lifespans.begin_stopping()
+
+    def hurry(self) -> None:
+        """Cut short the plugins that stop now."""
+        self.lifespans.hurry()
 
     @property
     def crashed(self) -> asyncio.Event:

@@ -147,6 +147,17 @@ def middleware_of(collected: Collected) -> list[Middleware]:
     return [middleware for _, middleware in sorted(placed, key=lambda pair: pair[0])]
 
 
+def owner_of_broken_middleware(collected: Collected) -> str:
+    """Return whose middleware cannot be made, as `plugin "auth": `, by making each alone."""
+    for contribution in collected.contributions:
+        for _, (kind, args, kwargs) in contribution.middleware:
+            try:
+                kind(unavailable, *args, **kwargs)
+            except Exception:  # noqa: BLE001 - any failure says whose it is
+                return f"{contribution.plugin.found}: "
+    return ""
+
+
 def handlers_of(collected: Collected) -> dict[Any, Callable[..., Any]]:
     """Return the app's exception handlers."""
     handlers: dict[Any, Callable[..., Any]] = {RedirectException: redirect}

@@ -209,6 +209,8 @@ def described(route: BaseRoute) -> str:
     route = route.route if isinstance(route, PrefixedRoute) else route
     target = getattr(route, "endpoint", None) or getattr(route, "_base_app", None)
     if isinstance(route, ForeignMount):
+        if route.written:
+            return route.written
         target = route.app.resident.app or route.app.resident.factory
     target = target or getattr(route, "app", None) or route
     while isinstance(target, functools.partial):

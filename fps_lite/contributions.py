@@ -5,24 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from inspect import isclass
+from inspect import isclass, signature
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from .effects import unwatched
-from .errors import ConfigError, FPSError, PluginError
+from .errors import FPSError, PluginError
 from .hooks import Context
-from .mounting import mount
+from .mounts import configured_mounts
 from .paths import prefixed
-from .plugins import Found, Hook, Plugin, ask, reason
+from .plugins import Found, Hook, Plugin, ask
 from .secret import mask
-from .settings import MountConfig, PluginConfig
+from .settings import PluginConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.types import ExceptionHandler
 
     from .effects import Watch
@@ -84,59 +82,19 @@ def collect(loaded: Loaded, *, root: str | None = None, watch: Watch = unwatched
         for contribution, problems in steps
         for problem in problems
     ]
-    mounted, errors = _configured_mounts(loaded, root, watch)
+    mounted, errors = _core(loaded, root, watch)
     contributions = (*(contribution for contribution, _ in steps), *mounted)
     return Collected(loaded, contributions, (*loaded.errors, *faults, *errors))
 
 
-def _configured_mounts(
+def _core(
     loaded: Loaded, root: str | None, watch: Watch
 ) -> tuple[list[Contribution], list[FPSError]]:
-    """Return the apps of `[[fps.mounts]]` as what fps-lite itself contributes."""
-    mounts = list(loaded.settings.mounts)
-    places = [loaded.config.where("fps", "mounts", at, "app") for at in range(len(mounts))]
-    keys = [f"fps.mounts[{at}].app" for at in range(len(mounts))]
-    if root is not None:
-        mounts.append(MountConfig(path="", app=root))
-        places.append("MODULE:APP")
-        keys.append(root)
-    routes: list[BaseRoute] = []
-    errors: list[FPSError] = list(_mounted_twice(mounts, places, keys))
-    for one, place, key in zip(mounts, places, keys, strict=True):
-        with watch(f"{key} ({one.app})"):
-            route, problem = _configured_mount(one)
-        if route is None:
-            errors.append(PluginError(f"{place}: {key}: {problem}"))
-        else:
-            routes.append(route)
+    """Return what fps-lite itself contributes: the apps that are mounted by configuration."""
+    routes, errors = configured_mounts(loaded, root, watch)
     core = Plugin(Found("fps", ()), PluginConfig())
-    longest_first = sorted(routes, key=lambda route: -len(getattr(route, "path", "")))
-    contribution = Contribution(core, context_of(core, loaded), tuple(longest_first))
+    contribution = Contribution(core, context_of(core, loaded), tuple(routes))
     return [contribution] if routes else [], errors
-
-
-def _mounted_twice(
-    mounts: list[MountConfig], places: list[str], keys: list[str]
-) -> Iterator[ConfigError]:
-    first: dict[str, str] = {}
-    for one, place, key in zip(mounts, places, keys, strict=True):
-        path = one.path.rstrip("/")
-        if first.setdefault(path, place) != place:
-            yield ConfigError(f'{place}: {key}: "{path or "/"}" is mounted at {first[path]}, too')
-
-
-def _configured_mount(one: MountConfig) -> tuple[BaseRoute | None, str]:
-    app, factory = (None, one.app) if one.factory else (one.app, None)
-    strip = one.strip_prefix
-    try:
-        mounted = mount(
-            one.path, app, factory=factory, name=one.name, strip_prefix=strip, wsgi=one.wsgi
-        )
-    except FPSError as error:
-        return None, str(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may raise anything
-        return None, f"cannot import {one.app}: {reason(error)}"
-    return mounted, ""
 
 
 def _watched(plugin: Plugin, context: Context, watch: Watch) -> tuple[Contribution, list[str]]:
@@ -179,10 +137,18 @@ def _routes(plugin: Plugin, context: Context) -> tuple[list[BaseRoute], list[str
     routes: list[BaseRoute] = []
     for _, answer in answers:
         if isinstance(answer, list | tuple) and all(isinstance(one, BaseRoute) for one in answer):
+            problems += filter(None, map(_not_callable, answer))
             routes += prefixed(answer, plugin.settings.prefix)
         else:
             problems.append(f'hook "routes" returned {answer!r}, not a list of routes')
     return routes, problems
+
+
+def _not_callable(route: BaseRoute) -> str:
+    endpoint = getattr(route, "endpoint", None)
+    if not isinstance(route, Route | WebSocketRoute) or callable(endpoint):
+        return ""
+    return f"route {route.path}: its endpoint {endpoint!r} cannot be called"
 
 
 def _middleware(plugin: Plugin, context: Context) -> tuple[list[tuple[int, Middleware]], list[str]]:
@@ -191,10 +157,23 @@ def _middleware(plugin: Plugin, context: Context) -> tuple[list[tuple[int, Middl
     for hook, answer in answers:
         if isinstance(answer, list | tuple) and all(isinstance(one, Middleware) for one in answer):
             place = OUTSIDE if hook.tryfirst else INSIDE if hook.trylast else BETWEEN
+            problems += filter(None, map(_misfit, answer))
             placed += [(place, one) for one in answer]
         else:
             problems.append(f'hook "middleware" returned {answer!r}, not a list of Middleware')
     return placed, problems
+
+
+def _misfit(middleware: Middleware) -> str:
+    """Return what is wrong with the arguments of a middleware that nobody has made yet."""
+    kind, args, kwargs = middleware
+    try:
+        signature(kind).bind(None, *args, **kwargs)
+    except TypeError as error:
+        return f"middleware {getattr(kind, '__name__', kind)} cannot be made: {error}"
+    except ValueError:  # of a kind whose arguments nobody can tell
+        pass
+    return ""
 
 
 def _handlers(

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -20,7 +21,6 @@ import fps_lite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.conftest import Server, Site
 
@@ -454,7 +454,8 @@ def test_directory_comes_before_anything_and_is_first_on_the_path(cli: Cli, work
         "lifespan = register_lifespan(life)\n"
     )
     found = cli("request", "--directory", "there", "/h/hello")
-    assert (found.returncode, found.stdout) == (0, "True\nhello world 0"), found.stderr
+    assert (found.returncode, found.stdout) == (0, "hello world 0"), found.stderr
+    assert found.stderr == "True\n"
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "routes", "plugins", "config", "request"])
@@ -511,15 +512,19 @@ def test_request_sends_a_file_or_stdin(cli: Cli, site: Site, work: Path) -> None
 def test_request_runs_the_lifespan_around_it(cli: Cli, site: Site) -> None:
     site.plugin("life", LIFE)
     found = cli("request", "/life")
-    assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout == "life begins\nlife goes on\n42life ends\n"
+    assert (found.returncode, found.stdout) == (0, "42")
+    assert found.stderr == "life begins\nlife goes on\nlife ends\n"
 
 
 @pytest.mark.parametrize(
     "path, body, said",
     [
-        ("/nowhere", "Not Found", "status 404\n"),
-        ("/boom", "Internal Server Error", "ValueError: no such luck\nstatus 500\n"),
+        ("/nowhere", "Not Found", r"status 404\n"),
+        (
+            "/boom",
+            "Internal Server Error",
+            r"ValueError: no such luck \(\S+notes_plugin.py:\d+\)\nstatus 500\n",
+        ),
     ],
 )
 def test_request_exits_1_on_4xx_and_5xx(
@@ -527,7 +532,8 @@ def test_request_exits_1_on_4xx_and_5xx(
 ) -> None:
     site.plugin("notes", NOTES)
     found = cli("request", path)
-    assert (found.returncode, found.stdout, found.stderr) == (1, body, said)
+    assert (found.returncode, found.stdout) == (1, body)
+    assert re.fullmatch(said, found.stderr)
 
 
 def test_request_shows_status_and_headers_when_asked(cli: Cli) -> None:
@@ -709,3 +715,74 @@ def test_browser_stays_closed_when_the_start_fails(cli: Cli, site: Site, work: P
     env = {**os.environ, "BROWSER": str(script)}
     assert cli("serve", "--port=0", "--open-browser", env=env).returncode == 1
     assert not (work / "result").exists()
+
+
+@pytest.mark.parametrize(
+    "argv", [["routes", "--json"], ["config", "--json"], ["plugins", "--json"]]
+)
+def test_what_a_plugin_prints_is_no_result(site: Site, cli: Cli, argv: list[str]) -> None:
+    source = """
+        from fps_lite import hookimpl
+        print("imported")
+
+        @hookimpl
+        def routes():
+            print("asked")
+            return []
+    """
+    site.plugin("loud", source)
+    found = cli(*argv)
+    json.loads(found.stdout)
+    assert "imported" in found.stderr
+
+
+def test_what_a_plugin_prints_is_no_part_of_an_answer(site: Site, cli: Cli) -> None:
+    source = """
+        from contextlib import asynccontextmanager
+        from starlette.responses import PlainTextResponse
+        from starlette.routing import Route
+        from fps_lite import hookimpl
+
+        async def page(request):
+            print("handling")
+            return PlainTextResponse("page")
+
+        @hookimpl
+        def routes():
+            return [Route("/page", page)]
+    """
+    site.plugin("loud", source)
+    found = cli("request", "/page")
+    assert (found.returncode, found.stdout, found.stderr) == (0, "page", "handling\n")
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["-X", "b d", "/"], '-X: "b d" is no method'),
+        (["-H", "a: b\nc: d", "/"], "-H: a: a header is one line"),
+    ],
+)
+def test_a_request_that_would_not_be_one_is_refused(cli: Cli, argv: list[str], said: str) -> None:
+    found = cli("request", *argv)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert said in found.stderr
+
+
+def test_the_answer_to_head_has_no_body(cli: Cli) -> None:
+    found = cli("request", "-X", "HEAD", "-i", "/hello")
+    assert found.stdout.startswith("HTTP/1.1 200\n")
+    assert "hello world" not in found.stdout
+
+
+def test_an_answer_that_cannot_be_written_is_a_failure(cli: Cli) -> None:
+    with Path("/dev/full").open("w") as full:
+        found = cli("request", "/hello", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert found.returncode == 1
+    assert found.stderr == "cannot write to stdout: no space left on device\n"
+
+
+def test_an_option_of_serve_elsewhere_is_told_its_dotted_name(cli: Cli) -> None:
+    found = cli("check", "--port", "1")
+    assert found.returncode == 2
+    assert "Write --fps.port=…" in found.stderr

@@ -56,7 +56,7 @@ def test_list_says_what_is_installed_and_what_became_of_it(cli: Cli, site: Site)
     assert list(by_name) == sorted(by_name)
     assert {"broken", "hello", "notes", "off", "static"} <= set(by_name)
     assert by_name["notes"] == ["enabled", "notes 2.1", "routes"]
-    assert by_name["off"] == ["disabled", "off 1.0", "off.enabled is false"]
+    assert by_name["off"] == ["disabled", "off 1.0", "off.enabled is false (--off.enabled)"]
     assert by_name["broken"][:2] == ["failed", "broken 1.0"]
     assert "No module named 'nowhere'" in by_name["broken"][2]
 
@@ -70,7 +70,7 @@ def test_list_as_json_has_the_same_facts(cli: Cli, site: Site, work: Path) -> No
         "version": "2.1", "source": ["notes_plugin"], "hooks": ["routes"],
     }  # fmt: skip
     assert rows["hello"]["state"] == "disabled"
-    assert rows["hello"]["reason"] == "in fps.disabled_plugins"
+    assert rows["hello"]["reason"].startswith("in fps.disabled_plugins (")
     assert (rows["loose"]["distribution"], rows["loose"]["source"]) == ("", ["loose"])
 
 
@@ -317,3 +317,40 @@ def test_any_lists_end_up_as_wanted(
     assert [n for n in fps.get("disabled_plugins", []) if n != "hello"] == [
         n for n in lists.get("disabled_plugins", []) if n != "hello"
     ]
+
+
+def test_edit_keeps_the_line_ends_of_the_file(cli: Cli, work: Path) -> None:
+    (work / "fps.toml").write_bytes(b"# mine\r\n[fps]\r\nport = 1\r\n")
+    assert cli("plugins", "disable", "hello").returncode == 0
+    text = (work / "fps.toml").read_bytes()
+    assert b"hello" in text
+    assert text.count(b"\n") == text.count(b"\r\n") > 3
+
+
+def test_edit_keeps_the_owner_of_the_file(cli: Cli, work: Path) -> None:
+    file = work / "fps.toml"
+    file.write_text("# mine\n")
+    try:
+        os.chown(file, 65534, 65534)
+    except PermissionError:
+        pytest.skip("only root can give files away")
+    assert cli("plugins", "disable", "hello").returncode == 0
+    assert (file.stat().st_uid, file.stat().st_gid) == (65534, 65534)
+
+
+def test_edit_refuses_a_read_only_file(cli: Cli, work: Path) -> None:
+    file = work / "fps.toml"
+    file.write_text("# mine\n")
+    file.chmod(0o444)
+    found = cli("plugins", "disable", "hello")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == "fps.toml: cannot be written: it is read-only\n"
+    assert file.read_text() == "# mine\n"
+
+
+def test_edit_refuses_a_file_whose_table_has_other_faults(cli: Cli, work: Path) -> None:
+    file = work / "fps.toml"
+    file.write_text('[fps]\ndisabled-plugins = ["static"]\n')
+    found = cli("plugins", "disable", "hello")
+    assert found.returncode == 3
+    assert 'unknown key (did you mean "disabled_plugins"?)' in found.stderr

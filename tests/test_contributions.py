@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from fps_lite import Context, Dependencies, PluginConfig, PluginError, Secret, hookimpl
 from fps_lite.config import from_mapping
@@ -239,3 +239,22 @@ def test_a_plugin_that_may_fail_alone_fails_alone() -> None:
     assert lines(subject) == []
     (one,) = subject.contributions
     assert 'hook "routes": ZeroDivisionError' in one.plugin.failure
+
+
+def test_middleware_whose_arguments_do_not_fit_is_named_before_anything_is_made() -> None:
+    class Strict(Passing):
+        def __init__(self, app: ASGIApp, realm: str) -> None:
+            super().__init__(app)
+            self.realm = realm
+
+    (line,) = lines(collected({"a": plugin(middleware=lambda: [Middleware(Strict)])}))  # type: ignore[call-arg]
+    said = "middleware Strict cannot be made: missing a required argument: 'realm'"
+    assert line == f'plugin "a": {said}'
+    fitting = plugin(middleware=lambda: [Middleware(Strict, realm="r")])
+    assert lines(collected({"a": fitting})) == []
+
+
+@pytest.mark.parametrize("kind", [Route, WebSocketRoute])
+def test_an_endpoint_that_cannot_be_called_is_named(kind: Any) -> None:
+    (line,) = lines(collected({"a": plugin(routes=lambda: [kind("/n", "page", name="n")])}))
+    assert line == "plugin \"a\": route /n: its endpoint 'page' cannot be called"

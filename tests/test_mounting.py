@@ -593,7 +593,8 @@ def test_factory_that_gives_no_app_fails_the_start_in_one_line(factory: Any, pro
 
     with pytest.raises(StartupError) as refused:
         asyncio.run(start())
-    assert str(refused.value) == f'the app mounted at /x of plugin "p" did not start: {problem}'
+    said = str(refused.value).partition(f" ({__file__}")[0]
+    assert said == f'the app mounted at /x of plugin "p" did not start: {problem}'
 
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -763,3 +764,21 @@ def test_fault_in_configured_mounts_is_one_line_with_its_place(
 def nothing_is_left_open() -> Iterator[None]:
     yield
     assert not OPEN
+
+
+def test_a_conflict_with_a_configured_mount_names_the_place_of_the_mount(
+    site: Site, cli: Callable[..., Any], work: Path
+) -> None:
+    site.module("tools", "async def app(scope, receive, send): ...")
+    (work / "fps.toml").write_text('[[fps.mounts]]\npath = "/hello"\napp = "tools:app"\n')
+    found = cli("check")
+    assert found.returncode == 4
+    assert '/hello/ of "fps" (tools:app, fps.toml:3:7) claim the same requests' in found.stderr
+
+
+def test_a_file_in_place_of_a_module_is_told_what_to_write(cli: Callable[..., Any]) -> None:
+    found = cli("serve", "apps.py:app")
+    assert (found.returncode, found.stdout) == (4, "")
+    assert found.stderr == (
+        'MODULE:APP: apps.py:app: expected a module, not a file: write "apps:app"\n'
+    )

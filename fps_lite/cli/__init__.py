@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
-from .command import main
+import sys
+from typing import TYPE_CHECKING
+
+from .interruption import INTERRUPTED, outlast_signals, take_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command and exit with the contract's code; the only way out of the library."""
+    take_signals()
+    try:
+        from .command import main as run_and_exit  # noqa: PLC0415 - slow, and may be interrupted
+
+        run_and_exit(argv)
+    except KeyboardInterrupt:
+        outlast_signals()
+        sys.stderr.write(f"{INTERRUPTED}\n")
+        sys.exit(1)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import sys
 import threading
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from fps_lite import __version__
-from fps_lite.errors import FPSError
+from fps_lite.errors import FPSError, StoppedError
+from fps_lite.settings import FPSConfig
 
 from .argv import shared_options, take_apart
-from .output import print_problems
+from .interruption import interruptible, outlast_signals
+from .output import counted, print_problems
 from .session import Session
+from .stdout import Stdout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,8 +80,14 @@ class Commands(click.RichGroup):
 
     def invoke(self, ctx: click.Context) -> int:
         """Run a command; what a plugin's one returns is no exit code."""
-        super().invoke(ctx)
+        with interruptible():
+            super().invoke(ctx)
         return 0
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse the command line; `--help` asks plugins, and may be interrupted."""
+        with interruptible():
+            return super().make_context(*args, **options)
 
     def _extensions(self, ctx: click.Context) -> Extensions:
         from .extensions import Extensions, extensions  # noqa: PLC0415 - only for names not ours
@@ -118,8 +128,18 @@ def fps_lite() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command and exit with the contract's code; the only way out of the library."""
-    code = run(list(sys.argv[1:] if argv is None else argv))
+    """Run the command and exit with the contract's code."""
+    stdout = Stdout()
+    try:
+        code = run(list(sys.argv[1:] if argv is None else argv))
+    except OSError:
+        if stdout.failure is None:
+            raise
+        code = 1
+    outlast_signals()
+    code, lost = stdout.settle(code)
+    if lost:
+        click.echo(lost, err=True)
     if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
         _leave_threads_behind(code)
     sys.exit(code)
@@ -154,7 +174,7 @@ def run(argv: list[str]) -> int:
         args = list(invocation.rest)
         code = fps_lite.main(args, "fps-lite", standalone_mode=drawn, obj=session)
     except FPSError as error:
-        print_problems(error.problems)
+        print_problems(_unsaid(error))
         return error.exit_code
     except click.ClickException as error:
         _print_usage_error(error)
@@ -167,7 +187,24 @@ def run(argv: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _unsaid(error: FPSError) -> Sequence[str]:
+    """Return what is wrong, but not once more what the log has said when it happened."""
+    is_logged = logging.getLogger("fps_lite").isEnabledFor(logging.ERROR)
+    if isinstance(error, StoppedError) and is_logged:
+        return [f"stopped with {counted(len(error.problems), 'error')}, logged above"]
+    return error.problems
+
+
 def _print_usage_error(error: click.ClickException) -> None:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else "fps-lite"
-    click.echo(f"{path}: {error.format_message()} Try '{path} --help'.", err=True)
+    said = error.format_message()
+    end = "" if said.endswith((".", "?")) else "."
+    click.echo(f"{path}: {said}{end}{_dotted_hint(error)} Try '{path} --help'.", err=True)
+
+
+def _dotted_hint(error: click.ClickException) -> str:
+    """Say how to set a key of `[fps]` where the option of that name is another command's."""
+    option = error.option_name if isinstance(error, click.NoSuchOption) else ""
+    key = option.lstrip("-").replace("-", "_")
+    return f" Write --fps.{key}=…" if key in FPSConfig.__struct_fields__ else ""

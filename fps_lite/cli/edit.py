@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -11,7 +14,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from fps_lite.errors import ConfigError, StartupError, refuse
-from fps_lite.settings import PluginConfig, Selection
+from fps_lite.settings import FPSConfig, PluginConfig
 
 from .session import switch
 
@@ -30,14 +33,21 @@ def switch_in_file(file: Path, name: str, config: Config, *, on: bool) -> None:
         for key, value in values.items():
             if _differs(config, table, key, value):
                 _set(_section(document, table, file), key, value)
-    edited = text[: text.startswith(BOM)] + tomlkit.dumps(document)
+    edited = text[: text.startswith(BOM)] + _with_ends_of(text, tomlkit.dumps(document))
     if edited != text:
-        _replace(file.resolve(), edited)  # through a symlink, to its target
+        _replace(file, edited)
+
+
+def _with_ends_of(text: str, edited: str) -> str:
+    """Return `edited` with the line ends of `text`: tomlkit writes new lines with its own."""
+    if "\r\n" not in text:
+        return edited
+    return edited.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
 def _faults(config: Config, name: str) -> list[ConfigError]:
-    """Return what is wrong with the values that an edit would overwrite."""
-    lists = config.decode("fps", Selection, only_known=True)
+    """Return what is wrong with the tables that are edited: it may be what they hide."""
+    lists = config.decode("fps", FPSConfig)
     return [*lists.errors, *config.decode(name, PluginConfig, only_known=True).errors]
 
 
@@ -98,13 +108,31 @@ def _edit_list(written: list[str], wanted: list[str]) -> None:
 
 def _replace(file: Path, text: str) -> None:
     """Put the whole new text in place at once, with the old file's permissions."""
+    target = file.resolve()  # of a symlink
     try:
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
-        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".fps-lite-") as beside:
-            new = Path(beside, file.name)
+        _check_writable(target)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fps-lite-") as beside:
+            new = Path(beside, target.name)
             new.write_bytes(text.encode())
-            new.chmod(mode)
-            new.replace(file)
+            _take_on(new, target)
+            new.replace(target)
     except OSError as error:
         message = f"{file}: cannot be written: {(error.strerror or str(error)).lower()}"
         raise StartupError(message) from None
+
+
+def _check_writable(file: Path) -> None:
+    # A new file could take its place all the same, and the protection would mean nothing.
+    if file.exists() and not file.stat().st_mode & stat.S_IWUSR:
+        raise PermissionError(errno.EACCES, "it is read-only")
+
+
+def _take_on(new: Path, file: Path) -> None:
+    """Give `new` the permissions and the owner of `file`, whose place it takes."""
+    if not file.exists():
+        new.chmod(0o644)
+        return
+    before = file.stat()
+    new.chmod(before.st_mode & 0o777)
+    if (before.st_uid, before.st_gid) != (new.stat().st_uid, new.stat().st_gid):
+        os.chown(new, before.st_uid, before.st_gid)

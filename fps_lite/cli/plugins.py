@@ -13,6 +13,7 @@ from .output import print_json, print_problems, print_table
 from .session import known_plugin
 
 if TYPE_CHECKING:
+    from fps_lite.config import Config
     from fps_lite.plugins import Loaded, Plugin
 
     from .session import Session
@@ -30,7 +31,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
         return
     session: Session = ctx.obj
     loaded = session.loaded
-    rows = [_row(plugin) for plugin in loaded.plugins.values()]
+    rows = [_row(plugin, loaded.config) for plugin in loaded.plugins.values()]
     if as_json:
         print_json(rows)
     else:
@@ -38,18 +39,24 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     ctx.exit(_report(loaded))
 
 
-def _row(plugin: Plugin) -> dict[str, Any]:
+def _row(plugin: Plugin, config: Config) -> dict[str, Any]:
     found = plugin.found
     state = "disabled" if plugin.disabled else "failed" if plugin.failure else "enabled"
     return {
         "name": plugin.name,
         "state": state,
-        "reason": plugin.disabled or plugin.failure,
+        "reason": _why_disabled(plugin, config) or plugin.failure,
         "distribution": found.distribution,
         "version": found.version,
         "source": [source.reference for source in found.sources],
         "hooks": sorted({hook.name for hook in plugin.hooks}),
     }
+
+
+def _why_disabled(plugin: Plugin, config: Config) -> str:
+    if not plugin.disabled:
+        return ""
+    return f"{plugin.disabled} ({config.where(*plugin.disabled_by)})"
 
 
 def _shown(row: dict[str, Any]) -> list[str]:
@@ -98,7 +105,7 @@ def _switch(session: Session, written: str, *, on: bool) -> None:
     after = type(session)(session.invocation)
     plugin = after.load(()).plugins[name]
     if bool(plugin.disabled) == on:
-        reason = plugin.disabled or "a higher layer enables it"
+        reason = _why_disabled(plugin, after.config) or "a higher layer enables it"
         message = f'plugins {verb}: {FILE} is written, and "{name}" is still not {verb}d: {reason}'
         raise ConfigError(message)
     click.echo(f'{FILE}: plugin "{name}" is {verb}d')

@@ -6,20 +6,23 @@ import asyncio
 import os
 import re
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import rich_click as click
 
+from fps_lite.plugins import reason
+
 from .check import checked
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Scope
+    from starlette.types import Message, Receive, Scope
 
     from fps_lite.app import Application
     from fps_lite.settings import FPSConfig
 
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 Headers = list[tuple[bytes, bytes]]
 BAD_REQUEST = 400
 
@@ -49,17 +52,18 @@ def command(  # noqa: PLR0913 - each is an option
     if not path.startswith("/"):
         message = f"PATH starts with /: {path}"
         raise click.UsageError(message)
+    if method and not TOKEN.fullmatch(method):
+        raise click.UsageError(f'-X: "{method}" is no method')
     body = _body(data)
     given = [_header(line) for line in headers]
     collected = checked(ctx.obj)
     scope = _scope(collected.loaded.settings, path, method or ("GET" if data is None else "POST"))
     scope["headers"] = _with_defaults(given, collected.loaded.settings, body)
-    status = asyncio.run(_run(compose(collected), scope, body, include=include))
-    failed = status >= BAD_REQUEST
-    if sys.stdout.isatty():
-        click.echo()  # the shell's prompt begins on its own line
+    answer = _Answer(include=include, without_body=scope["method"] == "HEAD")
+    asyncio.run(_run(compose(collected), scope, body, answer))
+    failed = answer.status >= BAD_REQUEST
     if failed and not include:
-        click.echo(f"status {status}", err=True)
+        click.echo(f"status {answer.status}", err=True)
     ctx.exit(1 if failed else 0)
 
 
@@ -80,9 +84,11 @@ def _header(line: str) -> tuple[bytes, bytes]:
     if not colon:
         message = f'-H: expected "Name: value", got "{line}"'
         raise click.UsageError(message)
-    if not HEADER_NAME.fullmatch(name.strip()):
+    if not TOKEN.fullmatch(name.strip()):
         message = f'-H: "{name.strip()}" is no header\'s name'
         raise click.UsageError(message)
+    if "\n" in value or "\r" in value:
+        raise click.UsageError(f"-H: {name.strip()}: a header is one line")
     return name.strip().lower().encode(), os.fsencode(value.strip())
 
 
@@ -112,42 +118,68 @@ def _scope(settings: FPSConfig, target: str, method: str) -> dict[str, Any]:
     }
 
 
-async def _run(app: Application, scope: Scope, body: bytes, *, include: bool) -> int:
-    async with app.router.lifespan_context(app):
-        return await _exchange(app, scope, body, include=include)
+async def _run(app: Application, scope: Scope, body: bytes, answer: _Answer) -> None:
+    # What plugins print is no part of the answer.
+    with redirect_stdout(sys.stderr):
+        async with app.router.lifespan_context(app):
+            try:
+                await app(scope, _once(body), answer.send)
+            except Exception as error:  # noqa: BLE001 - as below
+                if answer.lost is not None:
+                    raise answer.lost from None
+                # Starlette raises on after it answered 500.
+                answer.end()
+                click.echo(app.collected.masked(reason(error)), err=True)
+    answer.end()
 
 
-async def _exchange(app: Application, scope: Scope, body: bytes, *, include: bool) -> int:
-    status = 500
+def _once(body: bytes) -> Receive:
     incoming = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        if incoming:
-            return incoming.pop()
-        await asyncio.Event().wait()
-        raise AssertionError
+        if not incoming:
+            await asyncio.Event().wait()  # the client waits for the answer
+        return incoming.pop()
 
-    async def send(message: Message) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-            if include:
-                _print_head(message)
-        elif message["type"] == "http.response.body":
-            sys.stdout.buffer.write(message.get("body", b""))
-            sys.stdout.buffer.flush()
-
-    try:
-        await app(scope, receive, send)
-    except BrokenPipeError:  # nobody reads what is printed
-        raise
-    except Exception as error:  # noqa: BLE001 - Starlette raises on after it answered 500
-        click.echo(app.collected.masked(f"{type(error).__name__}: {error}"), err=True)
-    return status
+    return receive
 
 
-def _print_head(message: Message) -> None:
-    click.echo(f"HTTP/1.1 {message['status']}")
-    for name, value in message["headers"]:
-        click.echo(f"{name.decode('latin-1')}: {value.decode('latin-1')}")
-    click.echo()
+class _Answer:
+    """Prints an answer as it comes."""
+
+    def __init__(self, *, include: bool, without_body: bool) -> None:
+        self.status = 500
+        self.lost: Exception | None = None
+        self._out = sys.stdout.buffer
+        self._include = include
+        self._without_body = without_body
+        self._open_line = False
+
+    async def send(self, message: Message) -> None:
+        """Print a message, or remember why that cannot be done."""
+        try:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                self._print(_head(message) if self._include else b"")
+            elif message["type"] == "http.response.body" and not self._without_body:
+                self._print(message.get("body", b""))
+        except OSError as error:  # `main` says what there is to say
+            self.lost = error
+            raise
+
+    def end(self) -> None:
+        """On a terminal, end the last line: what follows begins on its own."""
+        if self._open_line and sys.__stdout__ is not None and sys.__stdout__.isatty():
+            self._print(b"\n")
+
+    def _print(self, data: bytes) -> None:
+        if data:
+            self._out.write(data)
+            self._out.flush()
+            self._open_line = not data.endswith(b"\n")
+
+
+def _head(message: Message) -> bytes:
+    lines = [b"HTTP/1.1 %d" % message["status"]]
+    lines += [name + b": " + value for name, value in message["headers"]]
+    return b"\n".join([*lines, b"", b""])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 import webbrowser
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from .check import checked, summary, warnings
+from .interruption import outlast_signals
+from .stdout import silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
+LOGGER = logging.getLogger("fps_lite.server")
 KEYS = {
     "host": "fps.host",
     "port": "fps.port",
@@ -37,8 +40,8 @@ KEYS = {
 @click.option("--host", metavar="HOST", help="Listen on this address.")
 @click.option("--port", metavar="PORT", help="Listen on this port; 0 picks a free one.")
 @click.option("--bind", multiple=True, metavar="ADDRESS", help="HOST:PORT, unix:PATH or fd://N.")
-@click.option("--workers", metavar="N", help="Worker processes; 0 serves in this process.")
-@click.option("--reload", is_flag=True, default=None, help="Reload when files change.")
+@click.option("--workers", metavar="N", help="Only 0 works yet: serve in this process.")
+@click.option("--reload", is_flag=True, default=None, help="Not supported yet.")
 @click.option("--root-path", metavar="PATH", help="The path under which a proxy shows the server.")
 @click.option("--open-browser/--no-open-browser", default=None, help="Open a browser when ready.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical.")
@@ -64,7 +67,10 @@ def command(session: Session, /, app: str | None, **given: Any) -> None:
     sockets = bind_sockets(settings)
     try:
         with cli_setups(collected):
-            run(compose(collected), settings, sockets=sockets, ready=_ready(collected))
+            try:
+                run(compose(collected), settings, sockets=sockets, ready=_ready(collected))
+            finally:
+                outlast_signals()
     finally:
         sockets.close()
 
@@ -90,8 +96,11 @@ def _text(value: Any) -> str:
 
 def _ready(collected: Collected) -> Any:
     def ready(urls: Sequence[str]) -> None:
-        click.echo(f"serving on {', '.join(urls)} ({summary(collected)})")
-        sys.stdout.flush()
+        try:
+            click.echo(f"serving on {', '.join(urls)} ({summary(collected)})")
+        except BrokenPipeError:  # nobody reads it: no reason to serve nobody
+            LOGGER.warning("cannot write to stdout: nobody reads it")
+            silence()
         pages = [url for url in urls if url.startswith("http")]
         if collected.loaded.settings.open_browser and pages:
             page = pages[0] + collected.loaded.settings.root_path

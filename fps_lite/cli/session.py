@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stdout
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -87,7 +87,8 @@ class Session:
 
     def load(self, hooks: Iterable[str] | None = None) -> Loaded:
         """Load the plugins; with `hooks`, import only what may have one of these."""
-        return load(self.config, self.discovery, hooks, watch=self.effects.watch)
+        with redirect_stdout(sys.stderr):  # what plugins print is no result
+            return load(self.config, self.discovery, hooks, watch=self.effects.watch)
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -101,7 +102,9 @@ class Session:
         from fps_lite.logs import configure  # noqa: PLC0415 - not needed for less
 
         configure(self.loaded.settings.logging, secrets=self.loaded.secrets)
-        return collect(self.loaded, root=self.root_app, watch=self.effects.watch)
+        loaded = self.loaded
+        with redirect_stdout(sys.stderr):
+            return collect(loaded, root=self.root_app, watch=self.effects.watch)
 
     def config_of(self, kind: type[C], name: str | None = None) -> C:
         """Return the config of the one enabled plugin whose config is a `kind`."""

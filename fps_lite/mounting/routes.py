@@ -142,6 +142,8 @@ class ForeignMount(Mount):
     """
 
     app: Foreign
+    written = ""
+    """What is mounted and where that is written, if not in code."""
 
     def __init__(self, path: str, app: Foreign, name: str | None = None) -> None:
         super().__init__(path, app, name=name)

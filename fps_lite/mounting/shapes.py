@@ -17,6 +17,9 @@ def imported(reference: str) -> Any:
     module_name, colon, path = reference.partition(":")
     if not colon or not module_name or not path:
         raise PluginError(f'expected "module:object", got "{reference}"')
+    if module_name.endswith(".py"):
+        hint = f"{module_name.removesuffix('.py').replace('/', '.')}:{path}"
+        raise PluginError(f'expected a module, not a file: write "{hint}"')
     found: Any = import_module(module_name)
     for attribute in path.split("."):
         try:

@@ -1,0 +1,83 @@
+"""The apps of `[[fps.mounts]]`: mounted without a plugin, each fault at its place in the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError, FPSError, PluginError
+from .mounting import mount
+from .plugins import RAISED, reason
+from .settings import MountConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from starlette.routing import BaseRoute
+
+    from .effects import Watch
+    from .plugins import Loaded
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One app to mount, and where it is asked for."""
+
+    mount: MountConfig
+    key: str
+    place: str
+
+    @property
+    def path(self) -> str:
+        """Return the path as routes have it, without a slash at its end."""
+        return self.mount.path.rstrip("/")
+
+
+def configured_mounts(
+    loaded: Loaded, root: str | None, watch: Watch
+) -> tuple[list[BaseRoute], list[FPSError]]:
+    """Return a route for each configured app, the longest path first, and every fault.
+
+    `root` is one more app, at the root. `watch` surrounds each import.
+    """
+    wanted = list(_wanted(loaded, root))
+    routes: list[BaseRoute] = []
+    errors: list[FPSError] = list(_mounted_twice(wanted))
+    for one in sorted(wanted, key=lambda one: -len(one.path)):
+        with watch(f"{one.key} ({one.mount.app})"):
+            try:
+                routes.append(_mounted(one))
+            except FPSError as error:
+                errors.append(PluginError(f"{one.place}: {one.key}: {error}"))
+    return routes, errors
+
+
+def _wanted(loaded: Loaded, root: str | None) -> Iterator[Wanted]:
+    for index, one in enumerate(loaded.settings.mounts):
+        place = loaded.config.where("fps", "mounts", index, "app")
+        yield Wanted(one, f"fps.mounts[{index}].app", place)
+    if root is not None:
+        yield Wanted(MountConfig(path="", app=root), root, "MODULE:APP")
+
+
+def _mounted_twice(wanted: Sequence[Wanted]) -> Iterator[ConfigError]:
+    first: dict[str, Wanted] = {}
+    for one in wanted:
+        other = first.setdefault(one.path, one)
+        if other is not one:
+            what = f'"{one.path or "/"}" is mounted at {other.place}, too'
+            yield ConfigError(f"{one.place}: {one.key}: {what}")
+
+
+def _mounted(wanted: Wanted) -> BaseRoute:
+    one = wanted.mount
+    app, factory = (None, one.app) if one.factory else (one.app, None)
+    strip, wsgi = one.strip_prefix, one.wsgi
+    try:
+        route = mount(one.path, app, factory=factory, name=one.name, strip_prefix=strip, wsgi=wsgi)
+    except FPSError:
+        raise
+    except RAISED as error:
+        raise PluginError(f"cannot import {one.app}: {reason(error)}") from error
+    route.written = f"{one.app}, {wanted.place}"
+    return route
