@@ -386,3 +386,23 @@ def test_an_attribute_that_raises_when_looked_at_is_not_looked_at() -> None:
         def routes(self) -> None: ...
 
     assert problems(Plugin()) == ""
+
+
+class Proxy:
+    """As Flask's `request` and Django's `settings` are outside of what they stand for."""
+
+    __slots__ = ()
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        raise RuntimeError("working outside of a request")
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("working outside of a request")
+
+
+def test_a_proxy_among_the_attributes_is_asked_nothing() -> None:
+    subject = module(request=Proxy(), routes=hookimpl(lambda: []))
+    assert [hook.name for hook in inspect_hooks(subject, PLUGIN).hooks] == ["routes"]
+    said = problems(module(routes=Proxy()))
+    assert said.startswith('"routes" has the name of a hook')

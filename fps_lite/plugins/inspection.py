@@ -97,7 +97,8 @@ def _attributes(subject: object) -> Iterator[tuple[str, Any]]:
 
 def _value(subject: object, name: str) -> Any:
     written = inspect.getattr_static(subject, name, None)
-    if not isinstance(written, _LOOKED_UP):
+    # Not isinstance: a proxy, like Flask's `request`, may raise when it is asked for its class.
+    if not issubclass(type(written), _LOOKED_UP):
         return written
     value = getattr(subject, name, None)
     if isinstance(value, staticmethod):  # as a helper makes it; only a class looks through it
@@ -107,7 +108,8 @@ def _value(subject: object, name: str) -> Any:
 
 
 def _options(value: object) -> dict[str, Any] | None:
-    options = getattr(value, MARK, None)
+    holder = value.__func__ if type(value) is MethodType else value
+    options = inspect.getattr_static(holder, MARK, None)
     return options if isinstance(options, dict) else None
 
 
@@ -174,8 +176,8 @@ def _bad_argument(hook: str, function: Callable[..., Any]) -> str | None:
     return None
 
 
-def _unmarked(name: str, value: object) -> str:
-    if isinstance(value, ModuleType):
+def _unmarked(name: str, value: Any) -> str:
+    if issubclass(type(value), ModuleType):
         # Python sets a submodule as an attribute of its package, however it is imported.
         what = "import it as another name, or rename it if it is a submodule"
         return f'"{name}" is the module {value.__name__} and hides the hook: {what}'
