@@ -204,6 +204,19 @@ def test_plugin_that_will_not_end_is_named_once_and_nothing_else_is_said(
     assert len(server.lines) == 3
 
 
+def test_request_waits_no_longer_than_serve_for_a_plugin_that_will_not_end(
+    site: Site, work: Path
+) -> None:
+    site.plugin("deaf", DEAF)
+    argv = ["request", "/hello", "--fps.shutdown_timeout=0.2", "--fps.logging.format=console"]
+    with started(work, *argv) as process:
+        said, logged = process.communicate(timeout=SOON)
+    assert (process.returncode, said) == (1, "hello world 0")
+    line, last = logged.splitlines()
+    assert line.endswith("ignores its cancellation and is left running")
+    assert last == "stopped with 1 error, logged above"
+
+
 def test_start_that_blocks_beyond_its_limit_is_warned_of(site: Site, serve: Serve) -> None:
     site.plugin("blocks", BLOCKS.replace("60", "0.5"))
     server = serve("--fps.startup_timeout=0.2", "--log-format=console")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+import re
+import time
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fps_lite.errors import FPSError, StartupError
+from fps_lite.errors import FPSError, StartupError, StoppedError
 from fps_lite.lifespan import Lifespans, Unit
 
 if TYPE_CHECKING:
@@ -27,8 +30,14 @@ LONG = 20.0  # a limit that is not
 LOOP_ENDERS = [asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit]
 
 
+def without_places(text: str) -> str:
+    """Leave out where an error was raised: the line's number in this file."""
+    return re.sub(r" \(\S+\.py:\d+\)", "", text)
+
+
 def lifespans(units: Sequence[Unit], **options: Any) -> Lifespans:
     given_ones: dict[str, Any] = {
+        "mask": without_places,
         "startup_timeout": LONG,
         "shutdown_timeout": LONG,
         "patience": SOON,
@@ -239,7 +248,7 @@ def test_outcome_of_start_body_and_stop(
     if body != "ok":
         assert caught == [BODY[body]]
     elif stop != "ok":
-        assert [(type(one), str(one)) for one in caught] == [(FPSError, STOPS[stop])]
+        assert [(type(one), str(one)) for one in caught] == [(StoppedError, STOPS[stop])]
     else:
         assert not caught
 
@@ -1078,6 +1087,92 @@ def test_traceback_is_for_debugging_only(caplog: pytest.LogCaptureFixture) -> No
     debugged = [one.getMessage() for one in caplog.records if one.levelno == logging.DEBUG]
     assert any("Traceback" in line and "raise_it" in line for line in debugged)
     assert messages(caplog) == ['plugin "a" did not stop: OSError: x']
+
+
+def test_failure_is_shown_with_the_place_where_the_plugin_raised_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    places: list[str] = []
+
+    async def crash() -> None:
+        places.append(f"({__file__}:{inspect.currentframe().f_lineno + 1})")  # type: ignore[union-attr]
+        raise AssertionError
+
+    async def main() -> None:
+        lives = lifespans([task_group_unit("a", Diary(), crash)], mask=str)
+        with suppress(StoppedError):
+            async with lives.running():
+                await lives.crashed.wait()
+
+    run(main())
+    assert messages(caplog) == [f'plugin "a" crashed: AssertionError {places[0]}']
+
+
+def test_service_that_its_provider_did_not_yield_is_missed_by_name() -> None:
+    diary = Diary()
+
+    def lookup(state: Mapping[str, Any]) -> None:
+        assert state.get("db") is None
+        assert "db" not in state
+        with pytest.raises(KeyError, match=r"^'other'$"):
+            state["other"]
+        state["db"]
+
+    units = [diary.unit("a", provides=["db"]), Unit("b", lookup, requires=frozenset({"a"}))]
+    line = 'plugin "b" did not start: MissingServiceError: "db": plugin "a" provides it and did not'
+    with pytest.raises(StartupError, match=f"^{line} yield it$"):
+        run(start_and_stop(lifespans(units)))
+
+
+def test_start_that_blocks_the_loop_beyond_its_limit_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def block() -> None:
+        time.sleep(2 * SOON)  # noqa: ASYNC251 - that is the point
+
+    units = [Diary().unit("a", start=block), Diary().unit("b")]
+    run(start_and_stop(lifespans(units, startup_timeout=SOON)))
+    (line,) = messages(caplog)
+    assert re.fullmatch(
+        r'plugin "a" took 0\.1\d* s to start, over its 0\.05 s, and blocked the event loop', line
+    )
+
+
+def test_hurry_cuts_only_what_is_stopping(caplog: pytest.LogCaptureFixture) -> None:
+    diary = Diary()
+
+    async def slow() -> None:
+        await asyncio.sleep(SOON)
+        diary.lines.append("a has stopped")
+
+    async def main() -> None:
+        async def hang() -> None:
+            asyncio.get_running_loop().call_soon(lives.hurry)
+            await forever()
+
+        units = [diary.unit("a", stop=slow), diary.unit("b", stop=hang, after="a")]
+        lives = lifespans(units)
+        async with lives.running():
+            lives.hurry()
+            await asyncio.sleep(0)
+
+    with pytest.raises(StoppedError, match=r'^plugin "b" was cut short while it stopped$'):
+        run(main())
+    assert diary.lines == ["+a", "+b", "-b", "-a", "a has stopped"]
+    assert messages(caplog) == ['plugin "b" was cut short while it stopped']
+
+
+def test_hurry_abandons_what_swallows_its_cancellation() -> None:
+    async def main() -> None:
+        async def deaf_in_a_hurry() -> None:
+            asyncio.get_running_loop().call_soon(lives.hurry)
+            await deaf()
+
+        lives = lifespans([Diary().unit("a", stop=deaf_in_a_hurry)])
+        with pytest.raises(StoppedError, match=f"was cut short while it stopped{LEFT}"):
+            await start_and_stop(lives)
+
+    run_with_one_left(main())
 
 
 def test_error_that_cannot_be_shown_is_named_by_its_type() -> None:

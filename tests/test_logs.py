@@ -3,9 +3,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +40,13 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def root() -> Iterator[logging.Logger]:
-    """Put the root logger back: `configure` is for a process of its own."""
+    """Put back what `configure` changes: it is for a process of its own."""
     root, hypercorn = logging.getLogger(), logging.getLogger("hypercorn.error")
     before = root.handlers[:], root.level, hypercorn.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield root
+    logging.captureWarnings(capture=False)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     root.handlers[:], level, quiet = before
     root.setLevel(level)
     hypercorn.setLevel(quiet)
@@ -155,6 +161,59 @@ def test_wrong_log_call_is_a_masked_line_and_no_traceback(
     root.handlers[-1].handle(record)
     assert stream.getvalue().endswith("info  x  %d items ('***',)\n")
     assert capsys.readouterr().err == ""
+
+
+def test_escaping_imports_nothing() -> None:
+    code = (
+        "import io, logging, sys; from fps_lite import logs; from fps_lite.settings import *\n"
+        "logs.configure(LoggingConfig(), stream=io.StringIO(), secrets=frozenset())\n"
+        "before = set(sys.modules); logging.error('\\x1b\\ud800')\n"
+        "assert set(sys.modules) == before, set(sys.modules) - before"
+    )
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, cwd=root)
+
+
+def test_line_that_nobody_reads_is_dropped_counted_and_never_waited_for() -> None:
+    reader, writer = os.pipe()
+    with closing(os.fdopen(reader, "rb")) as pipe, os.fdopen(writer, "w") as stream:
+        logs.configure(LoggingConfig(format="console"), stream=stream, secrets=frozenset())
+        LOGGER.info("first %s", "x" * 200_000)
+        for _ in range(3):
+            LOGGER.info("unread")
+        os.set_blocking(reader, False)
+        cut = pipe.read()
+        assert b"  first xxx" in cut
+        assert not cut.endswith(b"\n")
+        LOGGER.info("read again")
+        rest = pipe.read().decode().splitlines()
+    assert rest[0] == ""
+    assert rest[1].endswith("warning fps_lite.logs  log lines dropped, as nobody read them: 4")
+    assert rest[2].endswith("read again")
+    assert len(rest) == 3
+
+
+def test_long_line_arrives_whole_where_somebody_reads() -> None:
+    reader, writer = os.pipe()
+    text = "é" * 300_000
+    with closing(os.fdopen(reader, encoding="utf-8")) as pipe:
+        found: list[str] = []
+        thread = threading.Thread(target=lambda: found.extend(pipe))
+        thread.start()
+        with os.fdopen(writer, "w", encoding="utf-8") as stream:
+            logs.configure(LoggingConfig(format="console"), stream=stream, secrets=frozenset())
+            LOGGER.info(text)
+        thread.join(20)
+    assert [line.rpartition("  ")[2] for line in found] == [f"{text}\n"]
+
+
+def test_reader_that_has_gone_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        logs.configure(LoggingConfig(), stream=stream, secrets=frozenset())
+        LOGGER.error("lost")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_other_loggers_and_handlers_are_left_alone(root: logging.Logger) -> None:

@@ -56,6 +56,10 @@ def say(*words):
 async def hello(request):
     return PlainTextResponse(f"hello {request.scope['root_path']}")
 
+async def upload(request):
+    say("upload")
+    return PlainTextResponse(await request.body())
+
 async def loop(request):
     return PlainTextResponse(type(asyncio.get_running_loop()).__mro__[2].__module__)
 
@@ -125,6 +129,11 @@ async def lifespan(app):
         await asyncio.sleep(0.5)
     if options.get("start") == "hang":
         await asyncio.sleep(60)
+    if options.get("start") == "deaf":
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
     if options.get("own_server"):
         own = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
         say("own", own.sockets[0].getsockname()[1], type(own).__module__)
@@ -132,10 +141,14 @@ async def lifespan(app):
     if options.get("stop") == "hang":
         say("hanging")
         await asyncio.sleep(60)
+    if options.get("stop") == "block":
+        say("blocking")
+        time.sleep(60)
     say("stopped")
 
 app = Starlette(lifespan=lifespan, routes=[
-    Route("/hello", hello), Route("/loop", loop), Route("/late", late), Route("/burst", burst),
+    Route("/hello", hello), Route("/upload", upload, methods=["POST"]),
+    Route("/loop", loop), Route("/late", late), Route("/burst", burst),
     Route("/block", block), Route("/stubborn", stubborn),
     Route("/stream", stream), Route("/flood", flood),
     Route("/leave", leave), Route("/crash", crash), WebSocketRoute("/ws", socket_echo)])
@@ -367,6 +380,27 @@ def test_handler_that_exits_fails_its_own_request_only() -> None:
         assert process.stop() == 0
 
 
+@LOOPS
+def test_client_that_leaves_in_an_upload_is_no_error(plain: bool) -> None:  # noqa: FBT001
+    logging = {"access": True, "format": "console"}
+    options = {"logging": logging, "hypercorn": {"read_timeout": 0.5}}
+    with serving(options, plain=plain) as process:
+        upload = b"POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc"
+        with opened(process.port) as stalls:
+            stalls.sendall(upload)
+            process.hear("upload")
+            stalls.recv(100)
+        with opened(process.port) as leaves:
+            leaves.sendall(upload)
+            process.hear("upload")
+        with opened(process.port) as sock:
+            assert fetch(sock, "/hello")[0] == 200
+        assert process.stop() == 0
+        lines = process.errors().splitlines()
+    assert sum(" info  fps_lite.access  POST /upload 499 0B" in line for line in lines) == 2
+    assert len(lines) == 3
+
+
 def test_own_server_of_a_plugin_is_left_as_the_loop_makes_it() -> None:
     with started(options={"own_server": True}, plain=True) as process:
         port, module = process.hear("own")
@@ -425,11 +459,13 @@ def test_port_bound_by_another_that_does_not_listen_yet_is_not_shared() -> None:
             server.bind_sockets(settings_of(port=port))
 
 
-def test_signal_during_start_up_ends_it() -> None:
-    with started(options={"start": "hang"}) as process:
+@pytest.mark.parametrize("start", ["hang", "deaf"])
+@LOOPS
+def test_signal_during_start_up_ends_it(plain: bool, start: str) -> None:  # noqa: FBT001
+    with started(options={"start": start}, plain=plain) as process:
         process.hear("starting")
-        assert process.stop() == 0
-        assert process.errors() == ""
+        assert process.stop() == 1
+        assert process.errors() == "interrupted before it was ready\n"
 
 
 def test_error_of_ready_is_raised_after_the_app_stopped() -> None:
@@ -471,6 +507,23 @@ def test_unix_socket_that_another_server_put_there_since_is_left(tmp_path: Path)
         other.bind(str(path))
         sockets.close()
         assert path.exists()
+
+
+def test_every_address_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "fps.sock"
+    long = f"/{'x' * 200}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wrong:
+        number = wrong.fileno()
+        binds = [f"unix:{path}", "fd://9876", f"fd://{number}", "unix:/nodir/x", f"unix:{long}"]
+        with pytest.raises(StartupError) as refused:
+            server.bind_sockets(settings_of(bind=binds))
+    assert refused.value.problems == (
+        "cannot listen on fd://9876: bad file descriptor",
+        f"cannot listen on fd://{number}: is not a SOCK_STREAM socket",
+        "cannot listen on unix:/nodir/x: no such file or directory",
+        f"cannot listen on unix:{long}: AF_UNIX path too long",
+    )
+    assert not path.exists()
 
 
 def test_when_one_address_fails_none_is_kept(tmp_path: Path) -> None:
@@ -602,6 +655,27 @@ def test_open_websocket_is_told_to_come_back(plain: bool) -> None:  # noqa: FBT0
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
         assert process.popen.wait(SOON) == 0
+        assert len(process.errors().splitlines()) == 1
+
+
+@LOOPS
+@pytest.mark.parametrize("occupy, number", [(None, 0), ("_idle", 0), ("_stream", 1)])
+def test_connections_that_are_cut_are_counted_in_one_line(
+    plain: bool,  # noqa: FBT001
+    occupy: str | None,
+    number: int,
+) -> None:
+    with serving({"logging": {"format": "console"}}, plain=plain) as process:
+        with opened(process.port) as sock, opened(process.port) as other:
+            if occupy:
+                globals()[occupy](process, sock)
+                globals()[occupy](process, other)
+            else:
+                other.close()
+            assert process.stop() == 0
+        lines = [line for line in process.errors().splitlines() if "fps_lite.access" not in line]
+        said = [f"cut {2 * number} connections that did not end within 1 s"] * number
+        assert [line.partition("fps_lite.server  ")[2] for line in lines] == said
 
 
 def test_idle_connection_does_not_wait_for_the_drain_timeout() -> None:
@@ -619,15 +693,27 @@ def test_drain_refuses_new_clients_and_a_second_signal_cuts_it_short() -> None:
         process.popen.send_signal(signal.SIGINT)
         process.hear("stopped")
         assert process.popen.wait(SOON) == 0
+        (line,) = process.errors().splitlines()
+        assert 'message="cut 1 connection at the second signal"' in line
 
 
-def test_third_signal_ends_a_shutdown_that_hangs() -> None:
-    with serving(options={"stop": "hang"}) as process:
+@LOOPS
+def test_second_signal_ends_a_shutdown_that_hangs(plain: bool) -> None:  # noqa: FBT001
+    with serving(options={"stop": "hang"}, plain=plain) as process:
         process.popen.send_signal(signal.SIGTERM)
         process.hear("hanging")
+        assert process.stop() == 0
+
+
+@LOOPS
+def test_third_signal_ends_the_process_at_once(plain: bool) -> None:  # noqa: FBT001
+    with serving(options={"stop": "block"}, plain=plain) as process:
+        process.popen.send_signal(signal.SIGTERM)
+        process.hear("blocking")
         process.popen.send_signal(signal.SIGTERM)
         time.sleep(0.2)
-        assert process.stop() == 0
+        assert process.popen.poll() is None
+        assert process.stop() == 1
 
 
 def test_crash_of_the_app_drains_and_is_raised() -> None:
@@ -737,12 +823,27 @@ def test_option_that_would_do_nothing_is_refused(options: dict[str, Any], line: 
 
 
 @pytest.mark.parametrize(
-    "text", ["80a", ":8000", "::1", "::1:80", "h:99999", "h:-1", "h:", "fd://x", "unix:", "a b:1"]
-)
+    "text",
+    ["80a", ":8000", "::1", "::1:80", "h:99999", "h:-1", "h:", "fd://x", "unix:", "a b:1",
+     "foo..bar:1", ".:1", "[1::2::3]:1", "[x]:1", "[]:1", "x" * 64 + ":1"],
+)  # fmt: skip
 def test_address_that_is_not_clear_is_refused(text: str) -> None:
     forms = "expected HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N"
     (error,) = server.check_certificates(settings_of(bind=[text]))
     assert str(error) == f'fps.bind: "{text}": {forms}'
+
+
+@pytest.mark.parametrize(
+    "host", ["", " ", "foo..bar", "x" * 300, "a:1", "unix:/x", "fd://3", "[::1", "a/b", "a\n"]
+)
+def test_host_that_is_none_is_refused_by_its_own_key(host: str) -> None:
+    (error,) = server.check_certificates(settings_of(host=host))
+    assert str(error) == f'fps.host: expected a host name or address, got "{host}"'
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::", "fe80::1%lo", "localhost.", "bücher.de"])
+def test_host_is_a_name_or_an_address(host: str) -> None:
+    assert server.check_certificates(settings_of(host=host)) == ()
 
 
 def test_unknown_verify_flag_is_refused_with_the_known_ones() -> None:

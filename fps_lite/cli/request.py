@@ -48,6 +48,7 @@ def command(  # noqa: PLR0913 - each is an option
     Exits 1 if the answer is 4xx or 5xx.
     """
     from fps_lite.app import compose  # noqa: PLC0415 - imports Starlette
+    from fps_lite.server import run_alone  # noqa: PLC0415 - imports hypercorn
 
     if not path.startswith("/"):
         message = f"PATH starts with /: {path}"
@@ -60,7 +61,7 @@ def command(  # noqa: PLR0913 - each is an option
     scope = _scope(collected.loaded.settings, path, method or ("GET" if data is None else "POST"))
     scope["headers"] = _with_defaults(given, collected.loaded.settings, body)
     answer = _Answer(include=include, without_body=scope["method"] == "HEAD")
-    asyncio.run(_run(compose(collected), scope, body, answer))
+    run_alone(_run(compose(collected), scope, body, answer))
     failed = answer.status >= BAD_REQUEST
     if failed and not include:
         click.echo(f"status {answer.status}", err=True)

@@ -6,7 +6,7 @@ import asyncio
 import traceback
 from typing import TYPE_CHECKING
 
-from fps_lite.errors import FPSError
+from fps_lite.plugins import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ _IN_OTHER_WORDS = {
 
 
 def describe(error: BaseException) -> str:
-    """Return the type and message of an exception as one line; of a group, of each leaf."""
+    """Return an exception as one line: type, message and place; of a group, of each leaf."""
     return "; ".join(dict.fromkeys(map(_line, _leaves(error))))
 
 
@@ -44,12 +44,11 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _line(error: BaseException) -> str:
-    if isinstance(error, FPSError):
-        return "; ".join(error.problems)
-    kind = type(error).__name__
     try:
-        text = " ".join(str(error).split())
+        line = reason(error)
     except Exception:  # noqa: BLE001 - the message is the plugin's code, too
-        text = "its message cannot be shown"
-    line = f"{kind}: {text}" if text else kind
-    return _IN_OTHER_WORDS.get(line, line)
+        return f"{type(error).__name__}: its message cannot be shown"
+    for theirs, ours in _IN_OTHER_WORDS.items():
+        if line.startswith(theirs):
+            return ours
+    return line

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fps_lite.errors import FPSError, StartupError
+from fps_lite.errors import StartupError, StoppedError
 
+from .downs import Downs
 from .failures import in_full
 from .lives import Life, Phase
-from .units import RESERVED, in_order, manager, refusal
+from .units import RESERVED, manager, refusal
 
 if TYPE_CHECKING:
     import logging
@@ -33,7 +34,7 @@ class Lifespans:
     down: Mapping[str, str]  # the plugins that are down, and why
     stopping: asyncio.Event  # draining has begun
     crashed: asyncio.Event  # a fatal unit ended after all had started
-    crash: StartupError | None  # and why
+    crash: StoppedError | None  # and why
     is_running: bool  # all have started, none is told to stop, no fatal one has crashed
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own
@@ -49,7 +50,8 @@ class Lifespans:
         remind_every: float = 10,
     ) -> None:
         self._units = tuple(units)
-        self._in_order = in_order(units)
+        self._downs = Downs(units)
+        self.down = self._downs.reasons
         self._core = dict(core or {})
         self._startup_timeout = startup_timeout
         self._shutdown_timeout = shutdown_timeout
@@ -66,7 +68,7 @@ class Lifespans:
         """Start all, run the body, stop all; raise StartupError if one does not start.
 
         An error of the body, or its cancellation, comes out after all have stopped. Else, what
-        crashed or failed to stop is raised as an FPSError, one line for each.
+        crashed or failed to stop, and was logged then, is raised as a StoppedError.
         """
         if self._lives:
             message = "this app is running already: end that before it is started again"
@@ -83,15 +85,21 @@ class Lifespans:
         if self._failures:
             raise StartupError(*self._failures)
         if self.crash or self._troubles:
-            raise FPSError(*(self.crash.problems if self.crash else ()), *self._troubles)
+            crash = self.crash.problems if self.crash else ()
+            raise StoppedError(*crash, *self._troubles)
 
     def begin_stopping(self) -> None:
         """Say to plugins and requests that draining has begun; nothing is stopped yet."""
         self.stopping.set()
 
+    def hurry(self) -> None:
+        """Cut short what is stopping now; those that come after it get their time."""
+        for life in self._lives:
+            life.hurry(self._patience)
+
     def is_down(self, name: str) -> bool:
         """Say whether this plugin failed alone, or requires one that is down."""
-        return name in self._down
+        return name in self.down
 
     def mark_down(self, name: str, reason: str) -> None:
         """Count this plugin, and those that require it, as down: now and at each later start."""
@@ -104,8 +112,7 @@ class Lifespans:
         self._state: dict[str, Any] = {RESERVED: core}
         self.state = MappingProxyType(self._state)
         self._owners: dict[str, str] = {}  # key in the state -> unit
-        self._down: dict[str, str] = {}
-        self.down = MappingProxyType(self._down)
+        self._downs.forget()
         self._begun: list[Life] = []
         self._failures: list[str] = []  # to start
         self._troubles: list[str] = []  # in stopping
@@ -155,22 +162,16 @@ class Lifespans:
             await earlier.settled.wait()
         if self.is_down(life.unit.name):
             return
-        life.phase = Phase.STARTING
+        life.start()
         self._begun.append(life)
         life.limit(self._startup_timeout, self._shutdown_timeout, self._patience)
         life.remind(self._remind_every, self._still_waiting)
-        async with manager(life.unit.enter(self._visible_to(life))) as yielded:
+        async with manager(life.unit.enter(life.visible(self._state[RESERVED]))) as yielded:
             # No error may go into the plugin's `yield`: it would skip the lines after it.
             if self._accepts(life, yielded):
                 await self._until_told(life)
             else:
                 self._leave(life, Phase.STOPPING)
-
-    def _visible_to(self, life: Life) -> Mapping[str, Any]:
-        seen = {RESERVED: self._state[RESERVED]}
-        for earlier in life.earlier:
-            seen.update(earlier.services)
-        return MappingProxyType(seen)
 
     def _accepts(self, life: Life, yielded: Any) -> bool:
         life.refusal = refusal(life.unit, yielded, self._owners)
@@ -179,6 +180,7 @@ class Lifespans:
         life.services = dict(yielded or {})
         self._state.update(life.services)
         self._owners.update(dict.fromkeys(life.services, life.unit.name))
+        self._tell_of_blocking(life)
         life.phase = Phase.STARTED
         life.limit()
         life.settle()
@@ -227,18 +229,21 @@ class Lifespans:
             self._failures.append(line)
             return  # it is raised, and so shown once
         else:
-            self.crash = StartupError(*(self.crash.problems if self.crash else ()), line)
+            self.crash = StoppedError(*(self.crash.problems if self.crash else ()), line)
             self.crashed.set()
         self._logger.error("%s", line)
 
     def _mark_down(self, name: str, reason: str) -> None:
-        self._down[name] = reason
-        for unit in self._in_order:
-            lost = next((one for one in sorted(unit.requires) if one in self._down), None)
-            if lost is not None and unit.name not in self._down:
-                self._down[unit.name] = f'requires "{lost}" ({self._down[lost]})'
-                if self._lives:
-                    self._logger.error("%s is down: %s", unit, self._down[unit.name])
+        for unit in self._downs.mark(name, reason):
+            if self._lives:
+                self._logger.error("%s is down: %s", unit, self.down[unit.name])
+
+    def _tell_of_blocking(self, life: Life) -> None:
+        # While the event loop is blocked, no limit can be kept: nor do other plugins start.
+        taken, limit = life.seconds, self._startup_timeout
+        if taken > limit:
+            said = f"took {taken:.3g} s to start, over its {limit:g} s, and blocked the event loop"
+            self._logger.warning("%s %s", life.unit, said)
 
     def _still_waiting(self, life: Life, seconds: float) -> None:
         self._logger.warning("still waiting for %s to start (%g s)", life.unit, seconds)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .failures import describe, is_cancellation
+from .units import RESERVED, Services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -43,7 +46,8 @@ class Life:
         self._reminder: asyncio.TimerHandle | None = None
         self._aborted = False  # its start was cancelled, through no fault of its own
         self._slow_start = self._slow_stop = False
-        self._abandoned = False
+        self._abandoned = self._hurried = False
+        self._began = 0.0
 
     def begin(self, living: Callable[[Life], Coroutine[Any, Any, None]]) -> None:
         """Run `living` in a task of its own."""
@@ -62,6 +66,31 @@ class Life:
         if delays and not self._abandoned:
             loop = asyncio.get_running_loop()
             self._limit = loop.call_later(delays[0], self._overdue, *delays[1:])
+
+    def visible(self, core: object) -> Mapping[str, Any]:
+        """Return the services that the unit sees, and `core`; one that is missing says why."""
+        seen = Services(*(one.unit for one in self.earlier))
+        seen[RESERVED] = core
+        for one in self.earlier:
+            seen.update(one.services)
+        return MappingProxyType(seen)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it began to start; a loop's own clock may stand still while blocked."""
+        return time.monotonic() - self._began
+
+    def start(self) -> None:
+        """Note that its turn has come."""
+        self.phase = Phase.STARTING
+        self._began = time.monotonic()
+
+    def hurry(self, patience: float) -> None:
+        """If it is stopping, cancel it now, as if its time were over."""
+        if self._task and not self.over.is_set() and (self._aborted or self.is_leaving):
+            self._hurried = True
+            self._task.cancel()
+            self.limit(patience, patience)
 
     def remind(self, every: float, say: Callable[[Life, float], None], waited: float = 0) -> None:
         """Call `say` with the seconds so far, again and again until it has settled."""
@@ -93,6 +122,11 @@ class Life:
         return self._aborted or self._slow_start
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether it unwinds."""
+        return self.phase in {Phase.FALLING, Phase.STOPPING}
+
+    @property
     def is_ready(self) -> bool:
         """Whether nobody need wait for its start; one that falls must first say why."""
         return self.settled.is_set() and (self.phase is not Phase.FALLING or self.unit.isolated)
@@ -109,8 +143,9 @@ class Life:
     def problem(self, error: BaseException | None, *, start: float, stop: float) -> str:
         """Return what went wrong, to follow its name, or ""; the limits are in seconds."""
         left = ", ignores its cancellation and is left running" if self._abandoned else ""
-        if self.was_stopping and self._slow_stop:
-            return f"did not stop within {stop:g} s{left}"
+        if self.was_stopping and (self._slow_stop or self._hurried):
+            late = f"did not stop within {stop:g} s"
+            return f"{'was cut short while it stopped' if self._hurried else late}{left}"
         if self._is_wanted(error):
             return ""
         if self.was_stopping:
@@ -129,7 +164,8 @@ class Life:
         A cancellation that the plugin made itself (`task.cancel(); await task`) is a problem:
         the rest of its cleanup was skipped.
         """
-        on_time = self.told.is_set() and not (self._slow_start or self._slow_stop)
+        late = self._slow_start or self._slow_stop or self._hurried
+        on_time = self.told.is_set() and not late
         cancelled = self._task is not None and self._task.cancelling() > 0
         return on_time and cancelled and is_cancellation(error)
 

@@ -81,6 +81,27 @@ def manager(entered: object) -> AbstractAsyncContextManager[Any]:
     raise StartupError(message)
 
 
+class Services(dict[str, Any]):
+    """The services that a unit sees, and for those that it misses, why."""
+
+    def __init__(self, *earlier: Unit) -> None:
+        super().__init__()
+        self._providers = {name: one for one in earlier for name in one.provides}
+
+    def __missing__(self, key: str) -> Any:
+        if key in self._providers:
+            raise MissingServiceError(key, self._providers[key])
+        raise KeyError(key)
+
+
+class MissingServiceError(KeyError):
+    """A service that another unit promises in `provides` and has not yielded."""
+
+    def __str__(self) -> str:
+        key, provider = self.args
+        return f'"{key}": {provider} provides it and did not yield it'
+
+
 def refusal(unit: Unit, yielded: object, owners: Mapping[str, str]) -> str:
     """Return why `yielded` is not the services of `unit`, or ""; `owners` maps key to unit."""
     if yielded is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .certificates import check_certificates
+from .loops import run_alone
 from .options import hypercorn_config
 from .serving import run
 from .sockets import Sockets, bind_sockets
@@ -15,4 +16,5 @@ __all__ = [
     "hypercorn_config",
     "leftover_threads",
     "run",
+    "run_alone",
 ]

@@ -6,6 +6,7 @@ hypercorn reads `80a` as a host name and `::1` as a port: what is not clear is r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET
@@ -58,7 +59,7 @@ def _read(settings: FPSConfig) -> Iterator[Bind | ConfigError]:
         for text in settings.bind:
             yield _parse("fps.bind", "bind", text)
     else:
-        yield _parse("fps.host", "bind", _host_and_port(settings.host, settings.port))
+        yield _host_and_port(settings.host, settings.port)
     roles: tuple[Role, ...] = ("insecure_bind", "quic_bind")
     for role in roles:
         texts = getattr(settings.hypercorn, role)
@@ -66,9 +67,10 @@ def _read(settings: FPSConfig) -> Iterator[Bind | ConfigError]:
             yield _parse(f"fps.hypercorn.{role}", role, text)
 
 
-def _host_and_port(host: str, port: int) -> str:
-    bare = ":" in host and not host.startswith("[")
-    return f"[{host}]:{port}" if bare else f"{host}:{port}"
+def _host_and_port(host: str, port: int) -> Bind | ConfigError:
+    if _is_host(host) or _is_ipv6(host):
+        return Bind("fps.host", "bind", "tcp", host.strip("[]"), port)
+    return ConfigError(f'fps.host: expected a host name or address, got "{host}"')
 
 
 def _parse(key: str, role: Role, text: str) -> Bind | ConfigError:
@@ -96,5 +98,19 @@ def _number(digits: str) -> int | None:
 
 def _is_host(host: str) -> bool:
     if host.startswith("[") and host.endswith("]"):
-        return ":" in host
-    return bool(host) and not set(host) & set("[]:/ ")
+        return _is_ipv6(host[1:-1])
+    return host.isprintable() and not set(host) & set("[]:/ ") and _is_name(host)
+
+
+def _is_name(host: str) -> bool:
+    try:
+        return bool(host.encode("idna"))  # as the system is asked for it
+    except UnicodeError:
+        return False
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return bool(IPv6Address(host))
+    except ValueError:
+        return False

@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fps_lite.errors import ConfigError
+from fps_lite.errors import ConfigError, system_reason
 
 from .options import hypercorn_config
 
@@ -41,7 +41,7 @@ def _unreadable(config: Config) -> Iterator[ConfigError]:
             with Path(path).open("rb") as file:
                 file.read(1)
         except OSError as error:
-            yield _error(name, f"{path}: {_reason(error)}")
+            yield _error(name, f"{path}: {system_reason(error)}")
 
 
 def _unusable(config: Config) -> Iterator[ConfigError]:
@@ -88,10 +88,6 @@ def _key_error(config: Config, error: ssl.SSLError, *, encrypted: bool) -> Confi
     if encrypted:
         return _error("keyfile_password", f"does not open {config.keyfile}")
     return _error("keyfile", f"{config.keyfile}: cannot be used ({error.reason or 'not PEM'})")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _error(name: str, problem: str) -> ConfigError:

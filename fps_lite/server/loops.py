@@ -8,11 +8,17 @@ connection open for ever. Both are cured where asyncio makes servers: `create_se
 from __future__ import annotations
 
 import asyncio
-import ssl
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from .reporting import Reports, report_but
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+SLACK = 0.3
+"""Seconds that each step of a forced end may take."""
 
 
 class Connections:
@@ -92,7 +98,7 @@ def new_loop(connections: Connections) -> asyncio.AbstractEventLoop:
     kind = cast("type[asyncio.AbstractEventLoop]", type("Loop", (Drainable, _loop_class()), {}))
     loop = kind()
     cast("Drainable", loop).connections = connections
-    loop.set_exception_handler(_report)
+    loop.set_exception_handler(Reports().report)
     return loop
 
 
@@ -102,6 +108,23 @@ def _loop_class() -> type[asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.SelectorEventLoop
     return cast("type[asyncio.AbstractEventLoop]", uvloop.Loop)
+
+
+def run_alone(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` in a loop of its own; like `asyncio.run`, but wait for nothing without end.
+
+    An interruption cancels `main`, which ends as it likes, and comes out then.
+    """
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(Reports().report)
+    task = loop.create_task(main)
+    try:
+        return loop.run_until_complete(task)
+    finally:
+        if not task.done():
+            task.cancel()
+            loop.run_until_complete(asyncio.wait({task}))
+        close_loop(loop, within=SLACK)
 
 
 def close_loop(loop: asyncio.AbstractEventLoop, *, within: float) -> None:
@@ -114,14 +137,10 @@ def close_loop(loop: asyncio.AbstractEventLoop, *, within: float) -> None:
         for task in tasks:
             task.cancel()
         if tasks:
-            loop.run_until_complete(asyncio.wait(tasks, timeout=within))
+            left = loop.run_until_complete(asyncio.wait(tasks, timeout=within))[1]
+            # Whose they are and that they were left running is said where that was found.
+            loop.set_exception_handler(partial(report_but, left))
         generators = loop.create_task(loop.shutdown_asyncgens())
         loop.run_until_complete(asyncio.wait({generators}, timeout=within))
     finally:
         loop.close()
-
-
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # A client that gives up its TLS handshake, or never ends it, is no error of ours.
-    if not isinstance(context.get("exception"), ssl.SSLError | ConnectionError | TimeoutError):
-        loop.default_exception_handler(context)

@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,8 +18,8 @@ SERVICE_RESTART = 1012
 def requests_only(app: ASGIApp, stopping: asyncio.Event) -> ASGIApp:
     """Return `app` without its lifespan, which is ours to run.
 
-    A websocket that is cut by the drain is closed with 1012, and a handler that exits the
-    process fails its own request instead.
+    A websocket that is cut by the drain is closed with 1012, a handler that exits the
+    process fails its own request instead, and a client that leaves is no error of the app.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,6 +33,8 @@ def requests_only(app: ASGIApp, stopping: asyncio.Event) -> ASGIApp:
                 with suppress(Exception):
                     await send(_restart())
             raise
+        except ClientDisconnect:
+            return
         except SystemExit as error:
             message = "a request's handler called sys.exit"
             raise RuntimeError(message) from error

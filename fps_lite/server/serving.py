@@ -19,7 +19,7 @@ from fps_lite.errors import FPSError, StartupError, refuse
 from fps_lite.logs import AccessLog
 
 from .certificates import check_certificates
-from .loops import Connections, close_loop, new_loop
+from .loops import SLACK, Connections, close_loop, new_loop
 from .options import hypercorn_config
 from .requests import requests_only
 from .stopping import Stop, signals
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from .sockets import Sockets
 
 LOGGER = logging.getLogger("fps_lite.server")
-SLACK = 0.3
-"""Seconds that each step of a forced end may take."""
+INTERRUPTED = "interrupted before it was ready"
 POLL = 0.05
 
 
 class App(Protocol):
     """An ASGI app with a lifespan, like Starlette's.
 
-    It may have `begin_stopping()`, called when the drain begins, and `crashed`, an
-    `asyncio.Event` that begins the drain and then raises the `StartupError` in `crash`.
+    It may have `begin_stopping()`, called when the drain begins; `hurry()`, called when its
+    lifespan is to end at once; and `crashed`, an `asyncio.Event` that begins the drain and
+    then raises the `StartupError` in `crash`.
     """
 
     router: Any
@@ -64,19 +64,20 @@ def run(
     """Serve `app` until SIGTERM or SIGINT, close `sockets`, drain, and return.
 
     Call `ready(sockets.urls)` when connections are answered. Raise `StartupError` when the
-    app's lifespan fails or a plugin that must not crash does. A second signal cuts the
-    drain short; a signal during start-up ends it. Must run in the main thread.
+    app's lifespan fails, a plugin that must not crash does, or a signal comes before it is
+    ready. A second signal cuts short what goes on, the third ends the process. Must run in
+    the main thread.
     """
     refuse(check_certificates(settings))
     stop = Stop()
     connections = Connections(on_close=stop.request)
     loop = new_loop(connections)
-    try:
-        with signals(loop, stop.signal) as stop.listen:
+    with signals(loop, stop.signal) as stop.listen:
+        try:
             worker = _Worker(app, settings, sockets, ready, stop, connections)
             loop.run_until_complete(worker.work())
-    finally:
-        close_loop(loop, within=SLACK)
+        finally:
+            close_loop(loop, within=SLACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class _Worker:
         task = asyncio.ensure_future(self._live())
         self.stop.begin = self._begin_stopping
         self.stop.cancel = task.cancel
+        self.stop.hurry = getattr(self.app, "hurry", None)
         with suppress(asyncio.CancelledError):
             await task
         failure = self.stop.failure or getattr(self.app, "crash", None)
@@ -107,20 +109,31 @@ class _Worker:
         begin = getattr(self.app, "begin_stopping", None)
         if begin is not None:
             begin()
+        # Before hypercorn's own limit, which is as long and begins later.
+        asyncio.get_running_loop().call_later(self.settings.drain_timeout, self._tell_of_cuts)
 
     async def _live(self) -> None:
         manager = self.app.router.lifespan_context(self.app)
-        with _named("the app did not start"):
-            await manager.__aenter__()
+        try:
+            with _named("the app did not start"):
+                await manager.__aenter__()
+        finally:
+            self._note_interruption()
         if self.stop.listen is not None:
             self.stop.listen()
         cancel, self.stop.cancel = self.stop.cancel, None
         try:
-            await self._serve()
+            if not self.stop.requested.is_set():
+                await self._serve()
         finally:
             self.stop.cancel = cancel
             with _named("the app did not stop in order"):
                 await manager.__aexit__(None, None, None)
+
+    def _note_interruption(self) -> None:
+        known = self.stop.failure or getattr(self.app, "crash", None)
+        if self.stop.requested.is_set() and known is None:
+            self.stop.failure = StartupError(INTERRUPTED)
 
     async def _serve(self) -> None:
         config, descriptors = _on(self.sockets, hypercorn_config(self.settings))
@@ -151,6 +164,7 @@ class _Worker:
 
     async def _until_stop(self) -> None:
         # hypercorn calls this when its servers accept connections.
+        self._note_interruption()
         if not self.stop.requested.is_set():
             try:
                 self.ready(self.sockets.urls)
@@ -188,8 +202,15 @@ class _Worker:
         if error is not None:
             LOGGER.warning("a connection failed in the drain: %r", error)
 
+    def _tell_of_cuts(self) -> None:
+        number, limit = len(self.connections.transports), self.settings.drain_timeout
+        if number:
+            LOGGER.warning("cut %s that did not end within %g s", _connections(number), limit)
+
     async def _force(self, serving: asyncio.Future[None]) -> None:
-        LOGGER.warning("cut %d connections that did not end", len(self.connections.transports))
+        number = len(self.connections.transports)
+        if number and self.stop.cut.is_set():
+            LOGGER.warning("cut %s at the second signal", _connections(number))
         self.connections.abort()
         await asyncio.wait({serving}, timeout=SLACK)
         serving.cancel()
@@ -197,6 +218,10 @@ class _Worker:
         if serving.done() and not serving.cancelled():
             # What a forced end does to hypercorn's own bookkeeping is nobody's error.
             serving.exception()
+
+
+def _connections(number: int) -> str:
+    return f"{number} connection{'' if number == 1 else 's'}"
 
 
 def _on(sockets: Sockets, config: Config) -> tuple[Config, list[int]]:

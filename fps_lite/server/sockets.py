@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from fps_lite.errors import StartupError, refuse
+from fps_lite.errors import StartupError, refuse, system_reason
 
 from .binds import binds_of
 from .certificates import check_certificates
@@ -88,16 +88,21 @@ class Sockets:
 def bind_sockets(settings: FPSConfig) -> Sockets:
     """Listen on all of the settings' addresses, or on none.
 
-    Raise `StartupError` for one that is taken or cannot be had, `ConfigError` for settings
+    Raise `StartupError` with each that is taken or cannot be had, `ConfigError` for settings
     that cannot work (`check_certificates`).
     """
     refuse(check_certificates(settings))
     config = hypercorn_config(settings)
-    listeners: list[Listener] = []
+    problems: list[StartupError] = []
     with ExitStack() as undo:
+        listeners: list[Listener] = []
         for bind in binds_of(settings)[0]:
-            listeners.append(_listen(bind, config))
-            undo.callback(listeners[-1].close)
+            try:
+                listeners.append(_listen(bind, config))
+                undo.callback(listeners[-1].close)
+            except StartupError as error:
+                problems.append(error)
+        refuse(problems)
         undo.pop_all()
     return Sockets(tuple(listeners))
 
@@ -115,8 +120,7 @@ def _listen(bind: Bind, config: Config) -> Listener:
             undo.pop_all()
             return Listener(bind, sock, _url(sock, secure=_is_secure(bind, config)), made)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        message = f"cannot listen on {bind}: {reason}"
+        message = f"cannot listen on {bind}: {system_reason(error)}"
         raise StartupError(message) from error
 
 

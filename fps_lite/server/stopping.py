@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -11,6 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+ENOUGH = 3
+"""With this many signals, the process ends whatever it does."""
 
 
 class Stop:
@@ -23,6 +28,8 @@ class Stop:
         """Set when the drain must end at once."""
         self.cancel: Callable[[], object] | None = None
         """Ends what cannot be drained: set while the app starts or stops."""
+        self.hurry: Callable[[], object] | None = None
+        """Cuts short what the app stops, instead of `cancel`, and nothing while it serves."""
         self.begin: Callable[[], object] | None = None
         """Called once, when the drain begins."""
         self.listen: Callable[[], object] | None = None
@@ -47,36 +54,47 @@ class Stop:
             self.cancel()
 
     def signal(self) -> None:
-        """Begin the drain, the second time cut it short."""
+        """Begin the drain; the second time cut short what goes on: drain, start or stop."""
         if not self.requested.is_set():
             self.request()
-        elif not self.cut.is_set():
-            self.cut.set()
-        elif self.cancel is not None:
-            self.cancel()
+            return
+        self.cut.set()
+        end = self.hurry or self.cancel
+        if end is not None:
+            end()
 
 
 @contextmanager
 def signals(
     loop: asyncio.AbstractEventLoop, call: Callable[[], None]
 ) -> Iterator[Callable[[], None]]:
-    """Make SIGTERM and SIGINT `call`, and put back what they did before.
+    """Make SIGTERM and SIGINT `call` in the loop, and put back what they did before.
 
-    Yields what makes them do so again, when other code has taken them.
+    The third one ends the process at once: a loop that is blocked never gets to `call`.
+    Yields what takes the signals again, when other code has taken them.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
+    seen: list[int] = []
+
+    def count(number: int, _frame: object) -> None:
+        seen.append(number)
+        if len(seen) >= ENOUGH:
+            os._exit(1)
 
     def take() -> None:
         for number in numbers:
             loop.add_signal_handler(number, call)
+            # The loop hears of a signal through its wake-up descriptor, whoever handles it.
+            signal.signal(number, count)
 
     take()
     try:
         yield take
     finally:
         for number in numbers:
-            loop.remove_signal_handler(number)
+            if not loop.is_closed():  # which has removed them
+                loop.remove_signal_handler(number)
             signal.signal(number, before[number])
 
 
