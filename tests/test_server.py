@@ -543,6 +543,8 @@ def _wait_until_refused(port: int) -> None:
             opened(port).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:
+            pass  # it was in the queue of the socket that is being closed
         time.sleep(0.01)
     pytest.fail("connections are still accepted")
 
