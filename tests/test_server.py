@@ -310,26 +310,36 @@ def test_http_and_websocket_are_served_on_a_free_port_with_either_loop(plain: bo
         assert process.errors() == ""
 
 
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """Return a context for one client: an HTTP client writes its own protocols into it.
+
+    A websocket client that offers `h2` with such a context, and then speaks HTTP/1.1, is cut off.
+    """
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
 @LOOPS
 def test_http2_and_http1_are_served_over_tls_and_cleartext_beside_it(
     plain: bool,  # noqa: FBT001
     authority: trustme.CA,
     certificate: dict[str, str],
 ) -> None:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
     options = {**certificate, "insecure_bind": ["127.0.0.1:0"]}
     with serving({"hypercorn": options}, plain=plain) as process:
         secure, insecure = process.urls
         for http2, version in ((True, "HTTP/2"), (False, "HTTP/1.1")):
-            with httpx2.Client(http2=http2, verify=context, trust_env=False) as client:
+            trust = trusting(authority)
+            with httpx2.Client(http2=http2, verify=trust, trust_env=False) as client:
                 answer = client.get(f"{secure}/hello")
             assert (answer.status_code, answer.http_version) == (200, version)
             assert "server" not in answer.headers
         assert insecure.startswith("http://")
         with opened(int(insecure.rpartition(":")[2])) as sock:
             assert fetch(sock, "/hello")[0] == 200
-        with connect(f"{secure.replace('https', 'wss')}/ws", ssl=context, proxy=None) as websocket:
+        wss = f"{secure.replace('https', 'wss')}/ws"
+        with connect(wss, ssl=trusting(authority), proxy=None) as websocket:
             websocket.send("hi")
             assert websocket.recv(SOON) == "hi"
         assert process.stop() == 0
