@@ -777,21 +777,6 @@ def test_isolated_failure_takes_down_those_that_require_it_and_no_other(
     ]
 
 
-def test_plugin_that_cannot_be_imported_is_down_at_each_start() -> None:
-    diary = Diary()
-    lives = lifespans([diary.unit("b", requires="a"), diary.unit("c")])
-    lives.mark_down("a", "ImportError: no")
-    assert lives.is_down("a")
-    assert lives.is_down("b")
-
-    async def body() -> None:
-        assert [lives.is_down(name) for name in "abc"] == [True, True, False]
-
-    run(start_and_stop(lives, body))
-    run(start_and_stop(lives, body))
-    assert diary.lines == ["+c", "-c"] * 2
-
-
 def test_isolated_crash_leaves_the_app_running_and_what_requires_it_down(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -59,7 +59,6 @@ class Lifespans:
         self._remind_every = remind_every
         self._logger = logger
         self._mask = mask
-        self._unusable: dict[str, str] = {}
         self._lives: list[Life] = []
         self._reset()
 
@@ -101,11 +100,6 @@ class Lifespans:
         """Say whether this plugin failed alone, or requires one that is down."""
         return name in self.down
 
-    def mark_down(self, name: str, reason: str) -> None:
-        """Count this plugin, and those that require it, as down: now and at each later start."""
-        self._unusable[name] = reason
-        self._mark_down(name, reason)
-
     def _reset(self) -> None:
         self.stopping, self.crashed, self.crash = asyncio.Event(), asyncio.Event(), None
         core = MappingProxyType({**self._core, "stopping": self.stopping})
@@ -127,8 +121,6 @@ class Lifespans:
             life.earlier = [one for one in self._lives if one.unit.name in life.unit.earlier]
             for one in life.earlier:
                 one.later.append(life)
-        for name, reason in self._unusable.items():
-            self._mark_down(name, reason)
 
     async def _start(self) -> None:
         for life in self._lives:
