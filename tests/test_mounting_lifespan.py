@@ -104,6 +104,23 @@ async def says_nothing(receive: Receive, send: Send) -> bool:
     return False
 
 
+async def says_none(receive: Receive, send: Send) -> bool:
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": None})
+    return False
+
+
+async def says_what_is_no_message(receive: Receive, send: Send) -> bool:
+    await receive()
+    await send({"type": "lifespan.startup.bogus"})
+    return True
+
+
+async def is_cancelled(receive: Receive, _: Send) -> bool:
+    await receive()
+    raise asyncio.CancelledError
+
+
 async def says_it_with_a_traceback(receive: Receive, send: Send) -> bool:
     await receive()
     try:
@@ -159,6 +176,11 @@ STARTS: dict[Step, str] = {
     says_why: "did not start: no database; try later",
     says_why_and_raises: "did not start: no database; try later",
     says_nothing: "did not start: it says no more than that it failed",
+    says_none: "did not start: it says no more than that it failed",
+    says_what_is_no_message: (
+        'did not start: RuntimeError: the lifespan protocol has no message "lifespan.startup.bogus"'
+    ),
+    is_cancelled: "did not start: its lifespan was cancelled",
     says_it_with_a_traceback: "did not start: ValueError: no database",
     says_it_with_a_group_of_tracebacks: "did not start: ValueError: no database",
     raises_after_receive: "did not start: ValueError: no database",
@@ -189,11 +211,21 @@ async def calls_exit(asked: asyncio.Event) -> bool:
     sys.exit(3)
 
 
+async def cancels_itself(asked: asyncio.Event) -> bool:
+    await asked.wait()
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+    return True
+
+
 BODIES: dict[Callable[[asyncio.Event], Awaitable[bool]], str] = {
     goes_on: "",
     returns_early: "",
     crashes: "crashed: ValueError: boom",
     calls_exit: "crashed: SystemExit: 3",
+    cancels_itself: "crashed: its lifespan was cancelled",
 }
 
 
@@ -348,7 +380,7 @@ def test_mounted_app_starts_lives_and_stops_as_it_does_alone(
     assert asyncio.run(outcome()) == said | {"answer": "" if STARTS[start] else "alive"}
 
 
-@pytest.mark.parametrize("body", [crashes, calls_exit])
+@pytest.mark.parametrize("body", [crashes, calls_exit, cancels_itself])
 def test_crash_of_an_isolated_plugins_app_is_logged_and_closes_that_app(
     body: Callable[[asyncio.Event], Awaitable[bool]], caplog: pytest.LogCaptureFixture
 ) -> None:

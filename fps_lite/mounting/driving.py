@@ -7,13 +7,13 @@ begun: it raises, returns or answers as to a request before it has started.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fps_lite.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.types import ASGIApp, Message
 
@@ -32,12 +32,13 @@ async def lifespan_of(app: ASGIApp) -> AsyncIterator[dict[str, Any]]:
     driver = _Driver(app)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(driver.live(), name="lifespan of a mounted app")
-        await driver.answered.wait()
-        await driver.refuse(task)
-        yield driver.state
-        driver.told.set()
-        await driver.complete.wait()
-        await driver.refuse(task)
+        with driver.leaving():
+            await driver.answered.wait()
+            await driver.refuse(task)
+            yield driver.state
+            driver.told.set()
+            await driver.complete.wait()
+            await driver.refuse(task)
 
 
 class _Driver:
@@ -46,6 +47,7 @@ class _Driver:
         self.state: dict[str, Any] = {}
         self.received = 0
         self.started = self.has_none = self.failed = False
+        self.left = False  # a cancellation is ours from now on
         self.message = ""  # what it says of its failure
         self.error: BaseException | None = None
         self.answered = asyncio.Event()  # started, failed, or known to have no lifespan
@@ -58,9 +60,9 @@ class _Driver:
         scope = {"type": "lifespan", "asgi": asgi, "state": self.state}
         try:
             await self.app(scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit out of a task ends the loop
+        except BaseException as error:
+            if self.left and isinstance(error, asyncio.CancelledError):
+                raise
             self._raised(error)
         finally:
             self.answered.set()
@@ -70,9 +72,10 @@ class _Driver:
         begun = self.received > 0 or self.started
         if self.has_none or (not begun and isinstance(error, Exception)):
             return
-        self.error = error
+        # SystemExit out of a task ends the loop, and a cancellation would seem to be ours.
+        self.error = error if isinstance(error, Exception) else StartupError(_line(error))
         if self.started and not self.told.is_set():
-            raise error if isinstance(error, Exception) else StartupError(_line(error))
+            raise self.error
 
     async def receive(self) -> Message:
         self.received += 1
@@ -88,7 +91,9 @@ class _Driver:
         if kind == "lifespan.startup.complete":
             self.started = True
         elif kind in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
-            self.failed, self.message = True, message.get("message", "")
+            self.failed, self.message = True, message.get("message") or ""
+        elif kind.startswith("lifespan.") and kind != "lifespan.shutdown.complete":
+            raise RuntimeError(f'the lifespan protocol has no message "{kind}"')
         if kind.startswith("lifespan.shutdown."):
             self.complete.set()
         # One that answers every scope as if it were a request has no lifespan.
@@ -97,12 +102,21 @@ class _Driver:
         if self.has_none:
             raise _NoLifespanError
 
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Note when the body is left: whatever cancels the app's task after that is ours."""
+        try:
+            yield
+        finally:
+            self.left = True
+
     async def refuse(self, task: asyncio.Task[None]) -> None:
         """Raise why it failed, if it did; end what has no more to do."""
         if self.failed or self.told.is_set():
             # Many raise after they said that they failed, and some clean up.
             await asyncio.wait({task}, timeout=PATIENCE)
         if self.has_none or self.told.is_set():
+            self.left = True
             task.cancel()
         said = _said(self.message)
         if self.error is not None and (not said or TRACEBACK in self.message):
@@ -116,6 +130,8 @@ class _NoLifespanError(Exception):
 
 
 def _line(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "its lifespan was cancelled"
     return f"{type(error).__name__}: {error}"
 
 
