@@ -13,6 +13,7 @@ from .composition import (
     handlers_of,
     lifespans_of,
     middleware_of,
+    mount_problems,
     owner_of_broken_middleware,
     routes_of,
     settled_routes,
@@ -80,7 +81,8 @@ def read_config(
 def problems(collected: Collected) -> list[FPSError]:
     """Return everything that stands in the way of composing, found without running anything."""
     loaded = collected.loaded
-    return [*collected.errors, *_settings_problems(loaded), *find_conflicts(collected)]
+    faults = [*collected.errors, *_settings_problems(loaded), *mount_problems(collected)]
+    return [*faults, *find_conflicts(collected)]
 
 
 def _settings_problems(loaded: Loaded) -> Iterator[ConfigError]:

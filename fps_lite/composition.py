@@ -11,10 +11,11 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount
 
 from .conflicts import is_root_mount, ordered_routes
-from .errors import PluginError
+from .errors import FPSError, PluginError
 from .gate import guarded, unavailable
 from .hooks import RedirectException
 from .lifespan import Lifespans, Unit, manager
+from .mounting import Residents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from .contributions import Collected, Contribution
-    from .mounting import Resident, Residents
+    from .mounting import Resident
     from .plugins import Hook, Loaded
 
 
@@ -103,6 +104,16 @@ async def _together(entered: Iterable[Callable[[], Any]]) -> AsyncIterator[dict[
         for one in entered:
             services.update(await stack.enter_async_context(manager(one())) or {})
         yield services
+
+
+def mount_problems(collected: Collected) -> Iterator[FPSError]:
+    """Yield what is wrong with the apps that are mounted, each as one error."""
+    residents = Residents()
+    for name, route in ordered_routes(collected):
+        try:
+            residents.settle(route, name)
+        except FPSError as error:
+            yield error
 
 
 def settled_routes(collected: Collected, residents: Residents) -> list[tuple[str, BaseRoute]]:

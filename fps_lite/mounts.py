@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, FPSError, PluginError
-from .mounting import mount
+from .mounting import ForeignMount, WSGIAppError, mount
 from .plugins import RAISED, reason
 from .settings import MountConfig
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from .effects import Watch
     from .plugins import Loaded
+
+ARGUMENT = "MODULE:APP"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,16 @@ class Wanted:
     def path(self) -> str:
         """Return the path as routes have it, without a slash at its end."""
         return self.mount.path.rstrip("/")
+
+    @property
+    def is_argument(self) -> bool:
+        """Whether it is asked for on the command line."""
+        return self.place == ARGUMENT
+
+    @property
+    def where(self) -> str:
+        """Return what an error starts with."""
+        return f"{self.place}: {self.key}"
 
 
 def configured_mounts(
@@ -48,7 +60,7 @@ def configured_mounts(
             try:
                 routes.append(_mounted(one))
             except FPSError as error:
-                errors.append(PluginError(f"{one.place}: {one.key}: {error}"))
+                errors.append(PluginError(f"{one.where}: {error}"))
     return routes, errors
 
 
@@ -57,7 +69,7 @@ def _wanted(loaded: Loaded, root: str | None) -> Iterator[Wanted]:
         place = loaded.config.where("fps", "mounts", index, "app")
         yield Wanted(one, f"fps.mounts[{index}].app", place)
     if root is not None:
-        yield Wanted(MountConfig(path="", app=root), root, "MODULE:APP")
+        yield Wanted(MountConfig(path="", app=root), root, ARGUMENT)
 
 
 def _mounted_twice(wanted: Sequence[Wanted]) -> Iterator[ConfigError]:
@@ -66,18 +78,32 @@ def _mounted_twice(wanted: Sequence[Wanted]) -> Iterator[ConfigError]:
         other = first.setdefault(one.path, one)
         if other is not one:
             what = f'"{one.path or "/"}" is mounted at {other.place}, too'
-            yield ConfigError(f"{one.place}: {one.key}: {what}")
+            yield ConfigError(f"{one.where}: {what}")
 
 
 def _mounted(wanted: Wanted) -> BaseRoute:
-    one = wanted.mount
-    app, factory = (None, one.app) if one.factory else (one.app, None)
-    strip, wsgi = one.strip_prefix, one.wsgi
     try:
-        route = mount(one.path, app, factory=factory, name=one.name, strip_prefix=strip, wsgi=wsgi)
+        route = _route(wanted)
     except FPSError:
         raise
     except RAISED as error:
-        raise PluginError(f"cannot import {one.app}: {reason(error)}") from error
-    route.written = f"{one.app}, {wanted.place}"
+        raise PluginError(f"cannot import {wanted.mount.app}: {reason(error)}") from error
+    route.written, route.where = f"{wanted.mount.app}, {wanted.place}", wanted.where
     return route
+
+
+def _route(wanted: Wanted) -> ForeignMount:
+    one = wanted.mount
+    app, factory = (None, one.app) if one.factory else (one.app, None)
+    options: dict[str, Any] = {
+        "factory": factory,
+        "name": one.name,
+        "strip_prefix": one.strip_prefix,
+        "lifespan": one.lifespan,
+    }
+    try:
+        return mount(one.path, app, **options, wsgi=one.wsgi)
+    except WSGIAppError:
+        if wanted.is_argument:  # nothing more can be said of an argument
+            return mount(one.path, app, **options, wsgi=True)
+        raise PluginError(f'"{one.app}" is a WSGI app: write wsgi = true beside it') from None

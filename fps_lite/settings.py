@@ -124,13 +124,18 @@ class LoggingConfig(_Table, frozen=True, kw_only=True):
 class MountConfig(_Table, frozen=True, kw_only=True):
     """One of `[[fps.mounts]]`: an importable app, mounted without a plugin."""
 
-    path: Annotated[str, Meta(pattern=r"^(/[^/{}\s]+)*/?$", description='like "/tools"')]
+    path: Annotated[
+        str,
+        Meta(pattern=r"^(/[^/{}\s]+)*/?$", description='like "/tools", without spaces or braces'),
+    ]
     app: Annotated[str, Meta(pattern=r"^[\w.]+:[\w.]+$", description='"module:object"')]
     name: str | None = None
     factory: bool = False
     """`app` is called with the public prefix, and returns the app."""
     strip_prefix: bool = False
     """Show the app its paths without the prefix."""
+    lifespan: bool = True
+    """`false` leaves the app's lifespan alone."""
     wsgi: bool = False
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
@@ -207,6 +210,52 @@ def test_middleware_that_hides_a_mounted_app_is_refused_and_other_is_not() -> No
     hidden = Mount("/a", routes=[mount("/b", hidden_app)], middleware=[Middleware(opaque)])
     with pytest.raises(PluginError, match='plugin "p": the middleware at /a hides what is'):
         app_of(Mount("/b", hidden_app), hidden)
+
+
+def strays() -> list[BaseRoute]:
+    """Return mounted apps that have a `mount()` where nobody would run it."""
+
+    class Own(Router):
+        pass
+
+    stray = mount("/in", foreign())
+    wrapped = GZipMiddleware(Starlette(routes=[stray]))
+    return [
+        Mount("/x", Starlette(routes=[stray])),
+        Mount("/x", wrapped),
+        mount("/x", wrapped),
+        Mount("/x", Own([Mount("/deep", routes=[Host("a", Router([stray]))])])),
+        Mount("/x", stray),
+        Mount("", routes=[Mount("/x", Starlette(routes=[stray]))]),
+    ]
+
+
+@pytest.mark.parametrize("number", range(len(strays())))
+def test_mount_among_a_foreign_apps_own_routes_is_refused(number: int) -> None:
+    said = 'plugin "p": the app mounted at /x has a mount() among its own routes, at /in: nobody'
+    with pytest.raises(PluginError, match=f"^{re.escape(said)}"):
+        app_of(strays()[number])
+
+
+def test_mount_that_a_factory_hides_says_what_is_wrong() -> None:
+    made = Starlette(routes=[mount("/in", foreign())])
+    with client_of(mount("/x", factory=lambda _: made)) as client:
+        answer = client.get("/x/in/n")
+    assert answer.status_code == 503
+    assert "must be among the routes that a plugin's hook returns" in answer.text
+
+
+def test_composed_app_may_be_mounted_with_its_own_mounts() -> None:
+    inner = app_of(mount("/in", foreign()))
+    with client_of(mount("/x", inner)) as client:
+        assert client.get("/x/in/n").json()["state"]["foreign"] is True
+
+
+def test_app_that_contains_itself_is_no_endless_search() -> None:
+    app = Starlette()
+    app.routes.append(Mount("/again", app))
+    with client_of(Mount("/x", app)) as client:
+        assert client.get("/x/again/n").status_code == 404
 
 
 def test_two_compositions_of_one_plugin_share_nothing() -> None:
@@ -604,12 +653,21 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 
 NO_APPS: list[tuple[dict[str, Any], str]] = [
-    ({"app": {}}, 'a "dict" is no app'),
-    ({"app": wsgi}, 'a "function" is a WSGI app: it is mounted with wsgi'),
-    ({"app": f"{__name__}:wsgi"}, f'"{__name__}:wsgi" is a WSGI app: it is mounted with wsgi'),
-    ({"app": Made(""), "wsgi": True}, 'a "Made" is an ASGI app: leave wsgi out'),
-    ({"app": made}, 'a "function" is no app: if it makes one, it is a factory'),
-    ({"app": Unprefixed}, 'a "type" is no app: if it makes one, it is a factory'),
+    ({"app": {}}, 'what mount("/x") got, a "dict", is no app'),
+    ({"app": wsgi}, 'what mount("/x") got, a "function", is a WSGI app: mount it with wsgi=True'),
+    ({"app": f"{__name__}:wsgi"}, f'"{__name__}:wsgi" is a WSGI app: mount it with wsgi=True'),
+    (
+        {"app": Made(""), "wsgi": True},
+        'what mount("/x") got, a "Made", is an ASGI app: leave wsgi out',
+    ),
+    (
+        {"app": made},
+        'what mount("/x") got, a "function", is no app: if it makes one, it is a factory',
+    ),
+    (
+        {"app": Unprefixed},
+        'what mount("/x") got, a "type", is no app: if it makes one, it is a factory',
+    ),
     ({"app": f"{__name__}:OPEN"}, f'"{__name__}:OPEN" of type "list" is no app'),
     ({"app": "nothing"}, 'expected "module:object", got "nothing"'),
     ({"app": f"{__name__}:nothing"}, f'"{__name__}" has no "nothing"'),
@@ -622,6 +680,22 @@ def test_what_is_no_app_is_refused_in_one_line(given: dict[str, Any], problem: s
     with pytest.raises(PluginError) as refused:
         mount("/x", **given)
     assert str(refused.value) == problem
+
+
+def test_error_of_mount_in_a_hook_says_which_call_it_is_about() -> None:
+    class Wrong:
+        @hookimpl
+        def routes(self) -> list[BaseRoute]:
+            return [mount("/x", wsgi)]
+
+    line = Wrong.routes.__code__.co_firstlineno + 2
+    with pytest.raises(PluginError, match=rf"with wsgi=True \({re.escape(__file__)}:{line}\)$"):
+        create_app({}, plugins={"p": Wrong()})
+
+
+def test_path_without_a_slash_is_refused_in_one_line() -> None:
+    with pytest.raises(PluginError, match=r'^mount: expected a path like "/x", .* got "x"$'):
+        mount("x", Made(""))
 
 
 def test_mount_takes_an_app_or_a_factory() -> None:
@@ -670,6 +744,7 @@ def tools(site: Site) -> None:
     site.module(
         "tools",
         """
+        import fps_lite
         from starlette.applications import Starlette
         from starlette.responses import PlainTextResponse
         from starlette.routing import Route
@@ -686,6 +761,8 @@ def tools(site: Site) -> None:
         def wsgi(environ, start_response):
             start_response("200 OK", [])
             return [environ["SCRIPT_NAME"].encode()]
+
+        stray = Starlette(routes=[fps_lite.mount("/in", app)])
         """,
     )
     site.module("broken_tools", "import nowhere_to_be_found\napp = None\n")
@@ -735,13 +812,21 @@ def test_apps_are_mounted_from_configuration_alone(work: Path) -> None:
         ('path = "/x"\napp = "tools:none"', '3:7: fps.mounts[0].app: "tools" has no "none"'),
         ('path = "/x"\napp = "tools:number"', '3:7: fps.mounts[0].app: "tools:number" of type'),
         ('path = "/x"\napp = "tools:make"', '3:7: fps.mounts[0].app: "tools:make" is no app: if'),
-        ('path = "/x"\napp = "tools:wsgi"', '3:7: fps.mounts[0].app: "tools:wsgi" is a WSGI app'),
+        (
+            'path = "/x"\napp = "tools:wsgi"',
+            '3:7: fps.mounts[0].app: "tools:wsgi" is a WSGI app: write wsgi',
+        ),
         (
             'path = "/x"\napp = "broken_tools:app"',
             "3:7: fps.mounts[0].app: cannot import broken_tools:app: ModuleNotFoundError",
         ),
         ('path = "/x"\napp = "tools:app"\nfactry = true', "4:1: fps.mounts[0].factry: unknown key"),
         ('path = "x"\napp = "tools:app"', "2:8: fps.mounts[0].path: expected str"),
+        ('path = "/a b"\napp = "tools:app"', 'path: expected str (like "/tools", without spaces'),
+        (
+            'path = "/x"\napp = "tools:stray"',
+            "3:7: fps.mounts[0].app: the app mounted at /x has a mount() among its own routes",
+        ),
         (
             'path = "/x"\napp = "tools:app"\n[[fps.mounts]]\npath = "/x/"\napp = "tools:app"',
             '"/x" is mounted at ',
@@ -774,6 +859,12 @@ def test_a_conflict_with_a_configured_mount_names_the_place_of_the_mount(
     found = cli("check")
     assert found.returncode == 4
     assert '/hello/ of "fps" (tools:app, fps.toml:3:7) claim the same requests' in found.stderr
+
+
+@pytest.mark.usefixtures("tools")
+def test_wsgi_app_named_on_the_command_line_is_served(serve: Callable[..., Any]) -> None:
+    server = serve("tools:wsgi")
+    assert httpx2.get(f"{server.url}/").status_code == 200
 
 
 def test_a_file_in_place_of_a_module_is_told_what_to_write(cli: Callable[..., Any]) -> None:

@@ -10,5 +10,6 @@ from __future__ import annotations
 from .residents import Resident
 from .routes import ForeignMount, mount
 from .settling import Place, Residents
+from .shapes import WSGIAppError
 
-__all__ = ["ForeignMount", "Place", "Resident", "Residents", "mount"]
+__all__ = ["ForeignMount", "Place", "Resident", "Residents", "WSGIAppError", "mount"]

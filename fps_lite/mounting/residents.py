@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .driving import lifespan_of
@@ -27,6 +27,8 @@ class Resident:
     """Takes the public prefix; returns an app, or an async context manager that yields one."""
     lifespan: bool = True
     wsgi: bool = False
+    adopted: bool = False
+    """Whether a composition runs it; nobody runs one that is left among an app's own routes."""
     answer: ASGIApp | None = None
     """The app as one that speaks ASGI, while it runs."""
     state: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +40,7 @@ class Resident:
 
     def fresh(self) -> Resident:
         """Return the same app as it is before it runs: two compositions share no state."""
-        return Resident(self.app, self.factory, lifespan=self.lifespan, wsgi=self.wsgi)
+        return replace(self, answer=None, state={}, adopted=True)
 
     @asynccontextmanager
     async def running(self, prefix: str) -> AsyncIterator[None]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 SEEN_OUTSIDE = ("route", "endpoint", "path_params")
 POLICY_VIOLATION = 1008  # a websocket close code
 NOT_RUNNING = "Service Unavailable: a mounted app is not running"
+NOBODY_RUNS = (
+    "Service Unavailable: nobody runs this mount(). It must be among the routes that "
+    "a plugin's hook returns, not among those of an app that is mounted."
+)
 IN_A_PATH = "/:@!$&'()*+,;=~"
 
 
@@ -45,13 +49,16 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
     """
     if (app is None) == (factory is None):
         raise TypeError("mount takes an app or a factory")
+    if path and not path.startswith("/"):
+        raise PluginError(f'mount: expected a path like "/x", or "" for the root, got "{path}"')
     given = app if factory is None else factory
     found: Any = imported(given) if isinstance(given, str) else given
-    shown = f'"{given}"' if isinstance(given, str) else ""
+    kind = type(given).__name__
+    shown = f'"{given}"' if isinstance(given, str) else f'what mount("{path}") got, a "{kind}",'
     if factory is None:
         check_app(found, wsgi=wsgi, name=shown)
     elif not callable(found):
-        raise PluginError(f"{shown or repr(found)} is no factory: it cannot be called")
+        raise PluginError(f"{shown} is no factory: it cannot be called")
     if wsgi:
         wsgi_middleware()
     app, maker = (found, None) if factory is None else (None, found)
@@ -74,7 +81,8 @@ class Lodging:
         """Pass the request on, or answer 503."""
         app = self.resident.answer
         if app is None:
-            await unavailable(scope, receive, send, why=NOT_RUNNING)
+            why = NOT_RUNNING if self.resident.adopted else NOBODY_RUNS
+            await unavailable(scope, receive, send, why=why)
             return
         if scope["type"] == "websocket":
             send = _as_websocket(send, scope)
@@ -144,6 +152,8 @@ class ForeignMount(Mount):
     app: Foreign
     written = ""
     """What is mounted and where that is written, if not in code."""
+    where = ""
+    """The place and the key of it, before what is wrong there."""
 
     def __init__(self, path: str, app: Foreign, name: str | None = None) -> None:
         super().__init__(path, app, name=name)

@@ -7,6 +7,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount, Router
 
 from fps_lite.errors import PluginError
@@ -15,10 +16,16 @@ from .residents import Resident
 from .routes import Foreign, ForeignMount, Housed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp
 
 
 HIDDEN = "the middleware at {} hides what is mounted behind it: it must keep what it wraps in `app`"
+STRAY = (
+    "the app mounted at {} has a mount() among its own routes, at {}: nobody runs that; "
+    'return it from the hook "routes" instead'
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,15 @@ class Residents:
         self._known: dict[int, Resident] = {}
 
     def settle(self, route: BaseRoute, owner: str) -> BaseRoute:
-        """Return a copy of a plugin's route in which mounted apps live."""
-        return self._settled(route, Place(owner, ""))
+        """Return a copy of a plugin's route in which mounted apps live.
+
+        Raises `PluginError` for a mounted app that could not.
+        """
+        try:
+            return self._settled(route, Place(owner, ""))
+        except PluginError as error:
+            where = getattr(route, "where", "") or f'plugin "{owner}"'
+            raise PluginError(f"{where}: {error}") from None
 
     def _settled(self, route: BaseRoute, above: Place) -> BaseRoute:
         if isinstance(route, Host):
@@ -74,13 +88,15 @@ class Residents:
             inner.middleware_stack = own
             return settled, inner
         if self._mounts() > before:
-            raise PluginError(f'plugin "{place.owner}": {HIDDEN.format(place)}')
+            raise PluginError(HIDDEN.format(place))
         return stack, base
 
     def _mounts(self) -> int:
         return sum(map(len, self.places.values()))
 
     def _resident(self, resident: Resident, place: Place) -> Resident:
+        for stray in _strays(resident.app):
+            raise PluginError(STRAY.format(place, stray))
         key = id(resident.app if resident.factory is None else resident)
         known = self._known.setdefault(key, resident.fresh())
         known.lifespan = known.lifespan or resident.lifespan
@@ -97,6 +113,25 @@ def _inside(above: Place, route: Mount | Host) -> Place:
 def is_only_routes(app: object) -> TypeGuard[Router]:
     """Tell whether `app` is what `Mount(routes=…)` makes: it has no lifespan of its own."""
     return type(app) is Router and isinstance(app.lifespan_context, type(Router().lifespan_context))
+
+
+def _strays(app: object, seen: frozenset[int] = frozenset()) -> Iterator[str]:
+    """Yield the paths of the mounts that `app` has of its own, and that no composition runs."""
+    if isinstance(app, ForeignMount) and not app.app.resident.adopted:
+        yield app.path
+    elif not isinstance(app, ForeignMount) and id(app) not in seen:
+        for inner in _inside_of(app):
+            yield from _strays(inner, seen | {id(app)})
+
+
+def _inside_of(app: object) -> list[Any]:
+    if isinstance(app, Mount):
+        return [app._base_app]  # noqa: SLF001
+    if isinstance(app, Starlette | Router):
+        return list(app.routes)
+    # Middleware keeps what it wraps in `app`, and so does a Host; a property is not asked.
+    wrapped = inspect.getattr_static(app, "app", None)
+    return [] if wrapped is None else [wrapped]
 
 
 def _behind(app: Any, old: Any, new: Any) -> Any:

@@ -29,22 +29,24 @@ def imported(reference: str) -> Any:
     return found
 
 
-def check_app(app: object, *, wsgi: bool, name: str = "") -> None:
+def check_app(app: object, *, wsgi: bool, name: str) -> None:
     """Raise `PluginError` for what is no ASGI app, or no WSGI app if `wsgi`."""
-    name = name or f'a "{type(app).__name__}"'
     if not callable(app):
         kind = f' of type "{type(app).__name__}"' if type(app).__name__ not in name else ""
         raise PluginError(f"{name}{kind} is no app")
     if takes(app, WSGI if wsgi else ASGI):
         return
-    if takes(app, ASGI if wsgi else WSGI):
-        raise PluginError(f"{name} is {'an ASGI app: leave wsgi out' if wsgi else _IS_WSGI}")
+    if wsgi and takes(app, ASGI):
+        raise PluginError(f"{name} is an ASGI app: leave wsgi out")
+    if takes(app, WSGI):
+        raise WSGIAppError(f"{name} is a WSGI app: mount it with wsgi=True")
     makes = takes(app, FACTORY) or takes(app, 0)
     hint = ": if it makes one, it is a factory" if makes else ""
     raise PluginError(f"{name} is no app{hint}")
 
 
-_IS_WSGI = "a WSGI app: it is mounted with wsgi"
+class WSGIAppError(PluginError):
+    """A WSGI app where an ASGI app is expected."""
 
 
 def takes(function: Any, arguments: int) -> bool:

@@ -21,7 +21,7 @@ def ask(hook: Hook, **offered: Any) -> tuple[Any, str]:
     try:
         return hook(**offered), ""
     except RAISED as error:
-        return None, f'hook "{hook.name}": {reason(error)}'
+        return None, f'hook "{hook.name}": {complaint(error)}'
 
 
 def reason(error: BaseException) -> str:
@@ -31,6 +31,17 @@ def reason(error: BaseException) -> str:
     said = error.msg if isinstance(error, SyntaxError) else error
     text = " ".join(str(said).split())
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return _placed(line, error)
+
+
+def complaint(error: BaseException) -> str:
+    """Return `reason`, and of an error that we raised, which call of the plugin it is about."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = isinstance(error, FPSError) and frames[-1].filename.startswith(str(OURS))
+    return _placed(reason(error), error) if ours else reason(error)
+
+
+def _placed(line: str, error: BaseException) -> str:
     where = _where(error)
     return f"{line} ({where})" if where else line
 

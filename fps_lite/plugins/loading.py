@@ -12,7 +12,7 @@ from fps_lite.hooks import Dependencies
 from fps_lite.secret import mask, secrets_of
 from fps_lite.settings import FPSConfig, PluginConfig, Selection
 
-from .asking import RAISED, reason
+from .asking import RAISED, complaint, reason
 from .declarations import check_name, dependencies_of, model_of
 from .discovery import Discovery, Found, with_configured
 from .inspection import Hook, inspect_hooks
@@ -185,7 +185,7 @@ def _hooks(found: Found, wanted: frozenset[str] | None) -> tuple[Hook, ...]:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything at import
-            problems.append(f"cannot import {source.reference}: {reason(error)}")
+            problems.append(f"cannot import {source.reference}: {complaint(error)}")
             continue
         # One object may be named in several groups; its hooks are those of all of them.
         _, reference, collected = objects.get(id(subject), (None, source.reference, frozenset()))
