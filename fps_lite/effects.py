@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Watch = Callable[[str], AbstractContextManager[None]]
     """Watches its body, which runs code of the one that is named."""
 
+OURS = ("fps_lite", "fps_lite.server", "fps_lite.access")
+"""The loggers without which nothing is heard of the server."""
+
 
 def unwatched(_: str) -> AbstractContextManager[None]:
     """Let the body do what it likes."""
@@ -60,6 +63,11 @@ def _kept() -> Iterator[_Kept]:
     root = logging.getLogger()
     yield _Kept("the root logger's handlers", lambda: list(root.handlers), _set_handlers)
     yield _Kept("the root logger's level", lambda: root.level, root.setLevel)
+    yield _Kept("what logging disables", lambda: root.manager.disable, logging.disable)
+    known = [*map(logging.getLogger, OURS), *_loggers()]
+    see, restore = partial(_disabled, known), partial(_set_disabled, known)
+    yield _Kept("which loggers are disabled", see, restore)
+    yield _Kept("the levels of fps-lite's loggers", _levels, _set_levels)
     for number in sorted(signal.Signals):
         see, restore = partial(signal.getsignal, number), partial(_set_signal, number)
         yield _Kept(f"the handler of {number.name}", see, restore)
@@ -70,6 +78,29 @@ def _set_handlers(handlers: list[logging.Handler]) -> None:
     logging.getLogger().handlers[:] = handlers
 
 
+def _loggers() -> list[logging.Logger]:
+    named = logging.getLogger().manager.loggerDict.values()
+    return [one for one in list(named) if isinstance(one, logging.Logger)]
+
+
+def _disabled(loggers: list[logging.Logger]) -> list[bool]:
+    return [one.disabled for one in loggers]
+
+
+def _set_disabled(loggers: list[logging.Logger], states: list[bool]) -> None:
+    for one, state in zip(loggers, states, strict=True):
+        one.disabled = state
+
+
+def _levels() -> list[int]:
+    return [logging.getLogger(name).level for name in OURS]
+
+
+def _set_levels(levels: list[int]) -> None:
+    for name, level in zip(OURS, levels, strict=True):
+        logging.getLogger(name).setLevel(level)
+
+
 def _set_signal(number: int, handler: Any) -> None:
     # None is a handler that Python did not set and cannot set again.
     if handler is not None and threading.current_thread() is threading.main_thread():
@@ -78,7 +109,9 @@ def _set_signal(number: int, handler: Any) -> None:
 
 def _policy() -> Any:
     # asyncio's own question would make a policy, and import asyncio where nobody needs it.
-    return getattr(sys.modules.get("asyncio.events"), "_event_loop_policy", None)
+    policy = getattr(sys.modules.get("asyncio.events"), "_event_loop_policy", None)
+    # Whoever asks for a policy, as `asyncio.run` does, makes the default one; that is no change.
+    return None if type(policy).__module__.startswith("asyncio.") else policy
 
 
 def _set_policy(policy: Any) -> None:

@@ -25,11 +25,14 @@ Cli: TypeAlias = "Callable[..., subprocess.CompletedProcess[str]]"
 Serve: TypeAlias = "Callable[..., Server]"
 
 RUDE = """
-import asyncio, logging, signal
+import asyncio, logging.config, signal
 from starlette.responses import PlainTextResponse
 
 logging.getLogger().addHandler(logging.NullHandler())
 logging.getLogger().setLevel(logging.CRITICAL)
+logging.disable(logging.CRITICAL)
+logging.getLogger("fps_lite.server").setLevel(logging.CRITICAL)
+logging.config.dictConfig({"version": 1})
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -48,7 +51,8 @@ def routes():
     return []
 """
 CHANGED = (
-    "the root logger's handlers, the root logger's level, the handler of SIGINT, "
+    "the root logger's handlers, the root logger's level, what logging disables, "
+    "which loggers are disabled, the levels of fps-lite's loggers, the handler of SIGINT, "
     "the handler of SIGTERM, the event loop policy: undone"
 )
 
@@ -63,6 +67,11 @@ def process_as_it_was() -> Iterator[None]:
     for number, handler in signals.items():
         signal.signal(number, handler)
     asyncio.set_event_loop_policy(None)
+    logging.disable(logging.NOTSET)
+    logging.getLogger("fps_lite.server").setLevel(logging.NOTSET)
+    for logger in logging.getLogger().manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def test_each_effect_is_undone_and_told_in_one_line() -> None:
@@ -74,12 +83,23 @@ def test_each_effect_is_undone_and_told_in_one_line() -> None:
     assert effects.lines == [f"somebody changed {CHANGED}"]
     assert (list(root.handlers), root.level, signal.getsignal(signal.SIGINT)) == before
     assert type(asyncio.get_event_loop_policy()) is asyncio.DefaultEventLoopPolicy
+    server = logging.getLogger("fps_lite.server")
+    assert (root.manager.disable, server.disabled, server.level) == (0, False, logging.NOTSET)
 
 
 def test_nothing_is_told_of_one_that_does_nothing() -> None:
     effects = Effects()
     with effects.watch("somebody"):
         pass
+    assert effects.lines == []
+
+
+def test_asking_for_the_event_loop_policy_changes_nothing() -> None:
+    effects = Effects()
+    asyncio.set_event_loop_policy(None)
+    with effects.watch("somebody"):
+        asyncio.run(asyncio.sleep(0))
+        asyncio.get_event_loop_policy()
     assert effects.lines == []
 
 
