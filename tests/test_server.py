@@ -26,6 +26,7 @@ from websockets.sync.client import connect
 
 from fps_lite import server
 from fps_lite.errors import ConfigError, StartupError
+from fps_lite.server.uploads import LINGER
 from fps_lite.settings import FPSConfig, HypercornConfig
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ async def hello(request):
 async def upload(request):
     say("upload")
     return PlainTextResponse(await request.body())
+
+async def ignore(request):
+    return PlainTextResponse("ignored")
+
+async def broken(request):
+    raise ValueError("broken")
 
 async def loop(request):
     return PlainTextResponse(type(asyncio.get_running_loop()).__mro__[2].__module__)
@@ -148,6 +155,7 @@ async def lifespan(app):
 
 app = Starlette(lifespan=lifespan, routes=[
     Route("/hello", hello), Route("/upload", upload, methods=["POST"]),
+    Route("/ignore", ignore, methods=["POST"]), Route("/broken", broken, methods=["POST"]),
     Route("/loop", loop), Route("/late", late), Route("/burst", burst),
     Route("/block", block), Route("/stubborn", stubborn),
     Route("/stream", stream), Route("/flood", flood),
@@ -291,6 +299,7 @@ def certificate(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
     return {"certfile": str(tmp_path / "cert.pem"), "keyfile": str(tmp_path / "key.pem")}
 
 
+UPLOAD = 80 * 65536  # more than hypercorn holds for an app
 LOOPS = pytest.mark.parametrize("plain", [False, True], ids=["uvloop", "asyncio"])
 
 
@@ -409,6 +418,47 @@ def test_client_that_leaves_in_an_upload_is_no_error(plain: bool) -> None:  # no
         lines = process.errors().splitlines()
     assert sum(" info  fps_lite.access  POST /upload 499 0B" in line for line in lines) == 2
     assert len(lines) == 3
+
+
+@LOOPS
+@pytest.mark.parametrize("path, status", [("/ignore", 200), ("/broken", 500), ("/nowhere", 404)])
+def test_upload_that_nobody_reads_does_not_stop_its_connection(
+    plain: bool,  # noqa: FBT001
+    path: str,
+    status: int,
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {UPLOAD}\r\n\r\n"
+    with serving(plain=plain) as process, opened(process.port) as sock:
+        for _ in range(2):
+            sock.sendall(head.encode())
+            for _ in range(UPLOAD // 65536):
+                sock.sendall(b"x" * 65536)
+            response = http.client.HTTPResponse(sock)
+            response.begin()
+            assert response.status == status
+            response.read()
+        assert fetch(sock, "/hello")[0] == 200
+        assert process.stop() == 0
+
+
+def test_answer_to_an_upload_that_nobody_reads_comes_before_its_end() -> None:
+    head = b"POST /ignore HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n"
+    with serving({"logging": {"access": True, "format": "console"}}) as process:
+        with opened(process.port) as sock:
+            sock.sendall(head + b"x" * 3_000_000)
+            assert sock.recv(15) == b"HTTP/1.1 200 \r\n"
+        assert process.stop() == 0
+        assert process.errors().count("POST /ignore 200") == 1
+
+
+def test_upload_that_never_ends_is_given_up_when_its_answer_is_out() -> None:
+    head = b"POST /ignore HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n"
+    with serving() as process, opened(process.port) as sock:
+        sock.sendall(head + b"x" * 3_000_000)
+        sock.settimeout(LINGER + SOON)
+        while sock.recv(65536):
+            pass
+        assert process.stop() == 0
 
 
 def test_own_server_of_a_plugin_is_left_as_the_loop_makes_it() -> None:

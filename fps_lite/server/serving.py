@@ -23,6 +23,7 @@ from .loops import SLACK, Connections, close_loop, new_loop
 from .options import hypercorn_config
 from .requests import requests_only
 from .stopping import Stop, signals
+from .uploads import Lingering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -141,6 +142,7 @@ class _Worker:
         app: ASGIApp = requests_only(self.app, self.stop.requested)
         if self.settings.logging.access:
             app = AccessLog(app, logging.getLogger("fps_lite.access"))
+        app = Lingering(app)
         serving: asyncio.Future[None] = asyncio.ensure_future(
             hypercorn.asyncio.serve(
                 app,  # type: ignore[arg-type]
