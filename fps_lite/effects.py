@@ -65,8 +65,8 @@ def _kept() -> Iterator[_Kept]:
     yield _Kept("the root logger's level", lambda: root.level, root.setLevel)
     yield _Kept("what logging disables", lambda: root.manager.disable, logging.disable)
     known = [*map(logging.getLogger, OURS), *_loggers()]
-    see, restore = partial(_disabled, known), partial(_set_disabled, known)
-    yield _Kept("which loggers are disabled", see, restore)
+    disabled = partial(_disabled, known)
+    yield _Kept("which loggers are disabled", disabled, partial(_set_disabled, known))
     yield _Kept("the levels of fps-lite's loggers", _levels, _set_levels)
     for number in sorted(signal.Signals):
         see, restore = partial(signal.getsignal, number), partial(_set_signal, number)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx2
@@ -164,6 +166,107 @@ async def lifespan(app):
 
 app = Starlette(lifespan=lifespan)
 """
+
+
+RUDE = """
+import asyncio, atexit, multiprocessing, os, time
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+CHILDREN = []
+
+async def fork(request):
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    child.start()
+    CHILDREN.append(child)
+    return PlainTextResponse(str(child.pid))
+
+async def terminate(request):
+    for child in CHILDREN:
+        child.terminate()
+        await asyncio.to_thread(child.join, 20)
+    return PlainTextResponse(str([child.exitcode for child in CHILDREN]))
+
+async def sleep_at_exit(request):
+    atexit.register(time.sleep, 600)
+    return PlainTextResponse("")
+
+async def stop_loop(request):
+    asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+    return PlainTextResponse("")
+
+async def cancel_all(request):
+    for task in asyncio.all_tasks():
+        task.cancel()
+    return PlainTextResponse("")
+
+pages = (fork, terminate, sleep_at_exit, stop_loop, cancel_all)
+app = Starlette(routes=[Route("/" + page.__name__, page) for page in pages])
+"""
+
+
+@pytest.fixture
+def rude(site: Site, serve: Serve) -> Server:
+    site.module("rude", RUDE)
+    return serve("rude:app")
+
+
+def test_child_that_an_app_forks_has_neither_our_signals_nor_our_port(rude: Server) -> None:
+    assert int(httpx2.get(f"{rude.url}/fork").text) > 0
+    assert httpx2.get(f"{rude.url}/terminate", timeout=30).text == "[-15]"
+    assert httpx2.get(f"{rude.url}/nowhere").status_code == 404
+    child = int(httpx2.get(f"{rude.url}/fork").text)
+    rude.process.kill()
+    rude.process.wait(20)
+    port = int(rude.url.rpartition(":")[2])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 20)
+    os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "page, said",
+    [
+        ("fork", r"child processes that did not end: ForkProcess-1 \(\d+\)"),
+        ("sleep_at_exit", "an exit handler did not end within 5 s"),
+    ],
+)
+def test_what_keeps_the_process_from_ending_is_named_and_left(
+    rude: Server, page: str, said: str
+) -> None:
+    assert httpx2.get(f"{rude.url}/{page}").status_code == 200
+    assert rude.stop() == 0
+    time.sleep(0.1)
+    assert re.search(said, "\n".join(rude.lines))
+
+
+@pytest.mark.parametrize(
+    "page, said",
+    [
+        ("stop_loop", "the event loop was stopped by code that runs in it"),
+        ("cancel_all", "was cancelled"),
+    ],
+)
+def test_app_that_ends_the_event_loop_ends_the_server_with_one_line(
+    rude: Server, page: str, said: str
+) -> None:
+    with suppress(httpx2.HTTPError):  # the answer may be lost with the loop
+        httpx2.get(f"{rude.url}/{page}")
+    assert rude.process.wait(20) == 1
+    time.sleep(0.1)
+    assert said in "\n".join(rude.lines)
+    assert "Traceback" not in "\n".join(rude.lines)
+
+
+@pytest.mark.parametrize("pause", [0.0005, 0.003])
+def test_signals_until_the_last_moment_never_end_the_process_by_themselves(
+    rude: Server, pause: float
+) -> None:
+    while rude.process.poll() is None:
+        rude.process.send_signal(signal.SIGTERM)
+        time.sleep(pause)
+    assert rude.process.returncode in (0, 1)
 
 
 def test_app_that_hangs_in_its_end_is_named_and_left(site: Site, serve: Serve) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import sys
-import threading
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from fps_lite.errors import FPSError, StoppedError
 from fps_lite.settings import FPSConfig
 
 from .argv import shared_options, take_apart
+from .ending import end, hold_signals_off
 from .interruption import interruptible, outlast_signals
 from .output import counted, print_problems
 from .session import Session
@@ -129,6 +128,7 @@ def fps_lite() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and exit with the contract's code."""
+    hold_signals_off()
     stdout = Stdout()
     try:
         code = run(list(sys.argv[1:] if argv is None else argv))
@@ -140,27 +140,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     code, lost = stdout.settle(code)
     if lost:
         click.echo(lost, err=True)
-    if any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
-        _leave_threads_behind(code)
-    sys.exit(code)
-
-
-def _leave_threads_behind(code: int) -> None:
-    """Name the threads that a plugin left running, and end the process although they run.
-
-    Beside the end of the process: an idle `ThreadPoolExecutor` ends no sooner than that.
-    """
-    from fps_lite.server import leftover_threads  # noqa: PLC0415 - imports hypercorn
-
-    def watch() -> None:
-        names = leftover_threads()
-        if names:
-            click.echo(f"threads that did not end: {', '.join(names)}", err=True)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end(code)
 
 
 def run(argv: list[str]) -> int:

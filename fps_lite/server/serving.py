@@ -11,6 +11,7 @@ import logging
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import hypercorn.asyncio
@@ -19,6 +20,8 @@ from fps_lite.errors import FPSError, StartupError, refuse
 from fps_lite.logs import AccessLog
 
 from .certificates import check_certificates
+from .draining import Drain
+from .forks import forks_apart
 from .loops import SLACK, Connections, close_loop, new_loop
 from .options import hypercorn_config
 from .requests import requests_only
@@ -26,7 +29,7 @@ from .stopping import Stop, signals
 from .uploads import Lingering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from hypercorn.config import Config
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("fps_lite.server")
 INTERRUPTED = "interrupted before it was ready"
-POLL = 0.05
+BY_WHOM = "by code that runs in it"
 
 
 class App(Protocol):
@@ -73,12 +76,30 @@ def run(
     stop = Stop()
     connections = Connections(on_close=stop.request)
     loop = new_loop(connections)
-    with signals(loop, stop.signal) as stop.listen:
+    listening = partial(_listening, sockets, connections)
+    with forks_apart(listening), signals(loop, stop.signal) as stop.listen:
         try:
             worker = _Worker(app, settings, sockets, ready, stop, connections)
-            loop.run_until_complete(worker.work())
+            _complete(loop, worker.work(), stop)
         finally:
             close_loop(loop, within=SLACK)
+
+
+def _complete(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None], stop: Stop) -> None:
+    """Run `main` to its end, even if other code stops the loop: that is the end, in order."""
+    task = loop.create_task(main)
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except RuntimeError:
+            if task.done():
+                raise
+            loop.call_soon(stop.fail, StartupError(f"the event loop was stopped {BY_WHOM}"))
+
+
+def _listening(sockets: Sockets, connections: Connections) -> list[int]:
+    own = [one.socket.fileno() for one in sockets.listeners]
+    return [*(number for number in own if number >= 0), *connections.descriptors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +113,10 @@ class _Worker:
     stop: Stop
     connections: Connections
 
+    @property
+    def drain(self) -> Drain:
+        return Drain(self.stop, self.connections, self.settings.drain_timeout)
+
     async def work(self) -> None:
         """Start the app, serve it, stop it."""
         task = asyncio.ensure_future(self._live())
@@ -101,6 +126,8 @@ class _Worker:
         with suppress(asyncio.CancelledError):
             await task
         failure = self.stop.failure or getattr(self.app, "crash", None)
+        if failure is None and task.cancelled() and not self.stop.cut.is_set():
+            failure = StartupError(f"the server was cancelled {BY_WHOM}")
         if failure is not None:
             raise failure
 
@@ -111,7 +138,7 @@ class _Worker:
         if begin is not None:
             begin()
         # Before hypercorn's own limit, which is as long and begins later.
-        asyncio.get_running_loop().call_later(self.settings.drain_timeout, self._tell_of_cuts)
+        asyncio.get_running_loop().call_later(self.settings.drain_timeout, self.drain.tell_of_cuts)
 
     async def _live(self) -> None:
         manager = self.app.router.lifespan_context(self.app)
@@ -155,7 +182,7 @@ class _Worker:
         stopping: asyncio.Future[Any] = asyncio.ensure_future(self.stop.requested.wait())
         try:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            await self._drain(serving)
+            await self.drain.until_over(serving)
         finally:
             watching.cancel()
             stopping.cancel()
@@ -179,51 +206,6 @@ class _Worker:
         if crashed is not None:
             await crashed.wait()
             self.stop.request()
-
-    async def _drain(self, serving: asyncio.Future[None]) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.settings.drain_timeout + SLACK
-        cut: asyncio.Future[Any] = asyncio.ensure_future(self.stop.cut.wait())
-        await asyncio.wait(
-            {serving, cut}, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED
-        )
-        if serving.done():
-            self._finish(serving)
-        # hypercorn ends its own wait early when one connection fails: the others go on.
-        while self.connections.transports and not cut.done() and loop.time() < deadline:
-            await asyncio.wait({cut}, timeout=POLL)
-        cut.cancel()
-        if self.connections.transports or not serving.done():
-            await self._force(serving)
-
-    def _finish(self, serving: asyncio.Future[None]) -> None:
-        """Raise what ended `serving`, unless that is one connection's error."""
-        error = serving.exception()
-        if error is not None and not self.stop.requested.is_set():
-            raise error
-        if error is not None:
-            LOGGER.warning("a connection failed in the drain: %r", error)
-
-    def _tell_of_cuts(self) -> None:
-        number, limit = len(self.connections.transports), self.settings.drain_timeout
-        if number:
-            LOGGER.warning("cut %s that did not end within %g s", _connections(number), limit)
-
-    async def _force(self, serving: asyncio.Future[None]) -> None:
-        number = len(self.connections.transports)
-        if number and self.stop.cut.is_set():
-            LOGGER.warning("cut %s at the second signal", _connections(number))
-        self.connections.abort()
-        await asyncio.wait({serving}, timeout=SLACK)
-        serving.cancel()
-        await asyncio.wait({serving}, timeout=SLACK)
-        if serving.done() and not serving.cancelled():
-            # What a forced end does to hypercorn's own bookkeeping is nobody's error.
-            serving.exception()
-
-
-def _connections(number: int) -> str:
-    return f"{number} connection{'' if number == 1 else 's'}"
 
 
 def _on(sockets: Sockets, config: Config) -> tuple[Config, list[int]]:
