@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from inspect import isclass, signature
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ def context_of(plugin: Plugin, loaded: Loaded) -> Context:
         settings=loaded.settings,
         logger=logging.getLogger(f"fps_lite.{plugin.name}"),
         _configs=loaded.config_of,
+        _places=partial(loaded.config.where, plugin.name),
     )
 
 

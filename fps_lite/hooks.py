@@ -97,6 +97,15 @@ class Context:
     """The core's own settings."""
     logger: logging.Logger
     _configs: Callable[[type, str | None], Any]
+    _places: Callable[..., str]
+
+    def where(self, *path: str | int) -> str:
+        """Return where a value of the plugin's table is written, like `fps.toml:12:9`.
+
+        `path` leads to it: `where("servers", "a", "app")`. Without one: the place of the table
+        around it.
+        """
+        return self._places(*path)
 
     def config_of(self, kind: type[C], name: str | None = None) -> C:
         """Return the config of the one enabled plugin whose config is a `kind`.

@@ -786,3 +786,26 @@ def test_an_option_of_serve_elsewhere_is_told_its_dotted_name(cli: Cli) -> None:
     found = cli("check", "--port", "1")
     assert found.returncode == 2
     assert "Write --fps.port=…" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "host, named",
+    [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("0.0.0.0", "localhost"), ("::", "localhost")],
+)
+def test_request_names_a_host_that_a_client_would(
+    cli: Cli, site: Site, host: str, named: str
+) -> None:
+    site.plugin(
+        "shows",
+        """
+        from fps_lite import hookimpl
+        from starlette.responses import PlainTextResponse
+        from starlette.routing import Route
+
+        @hookimpl
+        def routes():
+            return [Route("/host", lambda request: PlainTextResponse(request.headers["host"]))]
+        """,
+    )
+    found = cli("request", "/host", f"--fps.host={host}", "--fps.port=9")
+    assert found.stdout == f"{named}:9"

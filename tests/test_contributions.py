@@ -12,7 +12,15 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from fps_lite import Context, Dependencies, PluginConfig, PluginError, Secret, hookimpl
+from fps_lite import (
+    Context,
+    Dependencies,
+    PluginConfig,
+    PluginError,
+    Secret,
+    create_app,
+    hookimpl,
+)
 from fps_lite.config import from_mapping
 from fps_lite.contributions import BETWEEN, INSIDE, OUTSIDE, Collected, collect
 from fps_lite.plugins import from_objects, load
@@ -86,6 +94,15 @@ def test_the_public_prefix_includes_the_outer_root_path(
 ) -> None:
     config = {"fps": {"root_path": root}, "a": {"prefix": prefix}}
     assert contexts(["a"], config)["a"].prefix == public
+
+
+def test_a_context_knows_where_its_own_values_are_written(tmp_path: Path) -> None:
+    (tmp_path / "fps.toml").write_text('[a]\ngreeting = "hi"\n')
+    seen: list[Context] = []
+    own = plugin(routes=seen_by(seen.append), config=lambda: Greeting)
+    create_app(plugins={"a": own}, directory=tmp_path)
+    assert seen[0].where("greeting") == "fps.toml:2:12"
+    assert seen[0].where("enabled") == "fps.toml:1:1"
 
 
 def test_a_context_finds_the_config_of_another_plugin() -> None:

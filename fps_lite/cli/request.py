@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 Headers = list[tuple[bytes, bytes]]
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is listened on here
 BAD_REQUEST = 400
 
 
@@ -95,10 +96,17 @@ def _header(line: str) -> tuple[bytes, bytes]:
 
 def _with_defaults(given: Headers, settings: FPSConfig, body: bytes) -> Headers:
     names = {name for name, _ in given}
-    host = (b"host", f"{settings.host}:{settings.port}".encode())
+    host = (b"host", f"{_name(settings.host)}:{settings.port}".encode())
     length = (b"content-length", str(len(body)).encode())
     defaults = [host, length] if body else [host]
     return [*given, *(pair for pair in defaults if pair[0] not in names)]
+
+
+def _name(host: str) -> str:
+    """Return what a client on this machine calls a server that listens on `host`."""
+    if host in EVERYWHERE:
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
 
 
 def _scope(settings: FPSConfig, target: str, method: str) -> dict[str, Any]:
