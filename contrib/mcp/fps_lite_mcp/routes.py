@@ -3,64 +3,59 @@
 from __future__ import annotations
 
 from functools import partial
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from fps_lite import PluginError, hookimpl, mount
 
+from .guard import HostGuard
+from .hosts import hosts_of
 from .page import Index
-from .streams import UntilStopping
+from .servers import imported
 
 if TYPE_CHECKING:
-    from mcp.server.transport_security import TransportSecuritySettings
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp
 
     from fps_lite import Context
 
-    from .config import McpConfig, ServerConfig
+    from .config import McpConfig
+    from .hosts import Hosts
+    from .servers import Server
 
 
 @hookimpl
 def routes(config: McpConfig, context: Context) -> list[BaseRoute]:
-    """Mount each server; its app is made anew at each start, as a session manager runs once."""
-    if not config.servers:  # an installed plugin that serves nothing leaves its path to others
-        return []
-    from .hosts import security_of  # noqa: PLC0415 - the SDK takes longer than all the rest
-
-    servers = {name: _imported(name, one) for name, one in config.servers.items()}
-    security = security_of(context.settings, config.allowed_hosts)
-    paths = config.paths
-    public = {name: config.prefix + path for name, path in paths.items()}
-    mounts: list[BaseRoute] = [
-        mount(paths[name], factory=partial(_app, server, config.servers[name], security))
-        for name, server in servers.items()
-    ]
-    if config.index is None or config.index in paths.values():
+    """Mount each server; an installed plugin that serves nothing leaves its paths to others."""
+    servers, paths = _imported(config, context), config.paths
+    hosts = hosts_of(context.settings, config.allowed_hosts)
+    # Longest first, so that no server hides one below its path.
+    ordered = sorted(servers, key=lambda one: -len(paths[one.name]))
+    mounts: list[BaseRoute] = [_mounted(one, paths[one.name], hosts) for one in ordered]
+    if not servers or config.index is None or config.index in paths.values():
         return mounts
-    return [Route(config.index, Index(servers, public).answer, name="mcp"), *mounts]
+    public = {name: config.prefix + path for name, path in paths.items()}
+    check = [Middleware(HostGuard, hosts=hosts)]
+    index = Route(config.index, Index(servers, public).answer, name="mcp", middleware=check)
+    return [index, *mounts]
 
 
-def _imported(name: str, config: ServerConfig) -> Any:
-    where = f"mcp.servers.{name}.app"
-    try:
-        server = resolve_name(config.app)
-    except ModuleNotFoundError as error:
-        raise PluginError(f"{where}: cannot import {config.app}: {error}") from error
-    except AttributeError as error:
-        raise PluginError(f"{where}: cannot import {config.app}: {error}") from error
-    if not hasattr(server, "streamable_http_app") and not callable(server):
-        kind = type(server).__name__
-        raise PluginError(f'{where}: {config.app} is a "{kind}", which is no MCP server')
-    return server
+def _mounted(server: Server, path: str, hosts: Hosts) -> BaseRoute:
+    route = mount(path, factory=partial(server.running, hosts))
+    route.written = f"{server.config.app}, mcp.servers.{server.name}"
+    return route
 
 
-def _app(server: Any, config: ServerConfig, security: TransportSecuritySettings, _: str) -> ASGIApp:
-    if not hasattr(server, "streamable_http_app"):
-        return UntilStopping(server)
-    made = server.streamable_http_app(
-        streamable_http_path="/", stateless_http=config.stateless, transport_security=security
-    )
-    return UntilStopping(made)
+def _imported(config: McpConfig, context: Context) -> list[Server]:
+    """Return the servers in the order written; refuse all that are none at once."""
+    servers: list[Server] = []
+    problems: list[str] = []
+    for name, one in config.servers.items():
+        try:
+            servers.append(imported(name, one, context.where("servers", name, "app")))
+        except PluginError as error:
+            problems += error.problems
+    if problems:
+        raise PluginError(*problems)
+    return servers

@@ -44,7 +44,9 @@ class UntilStopping:
 def _is_endless(scope: Scope) -> bool:
     if scope["type"] != "http":
         return False
-    return scope["method"] == "GET" or Headers(scope=scope).get("mcp-method") == LISTENING
+    headers = Headers(scope=scope)
+    asks = scope["method"] == "GET" and "text/event-stream" in headers.get("accept", "")
+    return asks or headers.get("mcp-method") == LISTENING
 
 
 class _Stream:

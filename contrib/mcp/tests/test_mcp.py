@@ -12,9 +12,7 @@ import pytest
 from mcp.client import Client
 from starlette.testclient import TestClient
 
-from fps_lite import ConfigError, PluginError, create_app
-from fps_lite.settings import FPSConfig
-from fps_lite_mcp.hosts import security_of
+from fps_lite import ConfigError, PluginError, StartupError, create_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +24,7 @@ WEATHER = '''
 import asyncio
 from contextlib import asynccontextmanager
 from mcp.server import MCPServer
+from starlette.responses import PlainTextResponse
 
 RUNNING = []
 
@@ -48,8 +47,25 @@ async def slow() -> str:
     await asyncio.sleep(1)
     return "done"
 
+@asynccontextmanager
+async def fails(server):
+    raise OSError("no database")
+    yield
+
+@server.custom_route("/slow", methods=["GET"])
+async def slow_page(request):
+    await asyncio.sleep(1)
+    return PlainTextResponse("done")
+
 calculator = MCPServer("calculator")
+broken = MCPServer("broken", lifespan=fails)
 nothing = 5
+
+class Fast:  # a server of the library fastmcp: it has no other door, or an old one too
+    def http_app(self, path): ...
+    def streamable_http_app(self): ...
+
+fm = Fast()
 
 async def plain(scope, receive, send):
     assert scope["type"] == "http"
@@ -138,7 +154,7 @@ BOTH = {"accept": "application/json, text/event-stream"}
 def test_open_streams_end_in_order_and_calls_are_finished(serve: Serve) -> None:
     process, url = serve("--fps.drain_timeout=30")
 
-    async def streams() -> tuple[bool, str, float]:
+    async def streams() -> tuple[bool, list[str], float]:
         async with httpx2.AsyncClient(base_url=url, timeout=40) as client:
             opened = await client.post("/mcp/weather", json=INITIALIZE, headers=BOTH)
             headers = BOTH | {"mcp-session-id": opened.headers["mcp-session-id"]}
@@ -146,7 +162,8 @@ def test_open_streams_end_in_order_and_calls_are_finished(serve: Serve) -> None:
             await client.post("/mcp/weather", json=note, headers=headers)
             events = {**headers, "accept": "text/event-stream"}
             async with client.stream("GET", "/mcp/weather", headers=events) as stream:
-                call = asyncio.create_task(client.post("/mcp/weather", json=CALL, headers=headers))
+                called = client.post("/mcp/weather", json=CALL, headers=headers)
+                calls = asyncio.gather(called, client.get("/mcp/weather/slow"))
                 await asyncio.sleep(0.5)
                 process.terminate()
                 began = time.monotonic()
@@ -154,11 +171,11 @@ def test_open_streams_end_in_order_and_calls_are_finished(serve: Serve) -> None:
                 async for _ in stream.aiter_raw():
                     pass
                 ended = time.monotonic() - began
-            return stream.status_code == 200, (await call).text, ended
+            return stream.status_code == 200, [one.text for one in await calls], ended
 
     is_ok, called, ended = asyncio.run(streams())
     assert is_ok
-    assert "done" in called
+    assert ["done" in text for text in called] == [True, True]
     assert ended < 15
     assert process.wait(15) == 0
 
@@ -172,6 +189,13 @@ def test_every_server_runs_under_its_own_path(fps_client: TestClient) -> None:
     stateless = fps_client.post("/calc", json=INITIALIZE, headers=BOTH)
     assert "mcp-session-id" not in stateless.headers
     assert fps_client.get("/mcp/plain").text == "plain"
+
+
+def test_routes_are_told_by_what_the_configuration_says(tmp_path: Path) -> None:
+    (tmp_path / "fps.toml").write_text('[mcp.servers.weather]\napp = "weather_site:server"\n')
+    run = [sys.executable, "-m", "fps_lite", "routes"]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=30)
+    assert "weather_site:server, mcp.servers.weather" in done.stdout
 
 
 def test_app_can_be_started_again(fps_app: Any) -> None:
@@ -222,67 +246,167 @@ def test_nothing_is_claimed_by_default(fps_client: TestClient) -> None:
     assert fps_client.get("/mcp", headers=HTML).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "host, answer",
-    [("127.0.0.1:8000", 200), ("localhost", 200), ("[::1]:1", 200), ("evil.example", 421)],
-)
-def test_request_must_name_a_host_that_is_ours(
-    fps_client: TestClient, host: str, answer: int
-) -> None:
-    headers = BOTH | {"host": host}
-    got = fps_client.post("/mcp/weather", json=INITIALIZE, headers=headers)
-    assert got.status_code == answer
+def names(client: TestClient, *paths: str) -> list[str]:
+    """Return the name of the server that answers at each path."""
+    answers = [client.post(path, json=INITIALIZE, headers=BOTH) for path in paths]
+    return [re.findall(r'"serverInfo":.*?"name":"(\w+)', one.text)[0] for one in answers]
+
+
+@pytest.mark.parametrize("first", ["outer", "inner"])
+def test_a_server_below_another_ones_path_is_found(first: str) -> None:
+    servers = {
+        "outer": {"app": "weather_site:server", "path": "/ai"},
+        "inner": {"app": "weather_site:calculator", "path": "/ai/calc"},
+    }
+    servers = {first: servers[first]} | servers
+    config = {"mcp": {"servers": servers, "allowed_hosts": ["testserver"]}}
+    with TestClient(create_app(config)) as client:
+        assert names(client, "/ai", "/ai/calc") == ["weather", "calculator"]
+
+
+def test_servers_may_stand_above_and_below_the_page() -> None:
+    servers = {
+        "outer": {"app": "weather_site:server", "path": "/ai"},
+        "inner": {"app": "weather_site:calculator", "path": "/ai/list/calc"},
+    }
+    hosts = ["testserver"]
+    config = {"mcp": {"servers": servers, "allowed_hosts": hosts, "index": "/ai/list"}}
+    with TestClient(create_app(config)) as client:
+        assert names(client, "/ai", "/ai/list/calc") == ["weather", "calculator"]
+        assert len(client.get("/ai/list", headers=JSON).json()["servers"]) == 2
 
 
 @pytest.mark.parametrize(
-    "settings, allowed, answered, refused",
+    "first, second, path",
     [
-        (FPSConfig(), [], ["localhost:*"], ["0.0.0.0"]),
-        (FPSConfig(host="192.0.2.1"), [], ["192.0.2.1", "192.0.2.1:*", "localhost"], ["x"]),
-        (FPSConfig(host="::1"), [], ["[::1]:*"], ["x"]),
-        (
-            FPSConfig(bind=["[2001:db8::1]:80", "a.example:1"]),
-            [],
-            ["[2001:db8::1]", "a.example"],
-            [],
-        ),
-        (FPSConfig(host="0.0.0.0"), ["b.example"], ["b.example:*"], ["x", "0.0.0.0"]),
-        (FPSConfig(bind=["unix:/run/x"]), ["b.example"], ["b.example"], [""]),
+        ("", 'path = "/mcp/a"', "/mcp/a"),
+        ('path = "/x"', 'path = "/x"', "/x"),
     ],
 )
-def test_hosts_are_those_listened_on_and_those_allowed(
-    settings: FPSConfig, allowed: list[str], answered: list[str], refused: list[str]
+def test_two_servers_of_one_path_are_one_error(
+    tmp_path: Path, first: str, second: str, path: str
 ) -> None:
-    security = security_of(settings, allowed)
-    assert security.enable_dns_rebinding_protection
-    assert set(answered) <= set(security.allowed_hosts)
-    assert set(refused).isdisjoint(security.allowed_hosts)
+    lines = ["[mcp]", "[mcp.servers.a]", first, "[mcp.servers.b]", second]
+    app = 'app = "weather_site:server"'
+    (tmp_path / "fps.toml").write_text("\n".join([*lines[:2], app, *lines[2:4], app, *lines[4:]]))
+    with pytest.raises(ConfigError) as refused:
+        create_app()
+    assert str(refused.value) == f'fps.toml:1:1: mcp: servers "a" and "b" have one path, "{path}"'
 
 
-@pytest.mark.parametrize(
-    "settings", [FPSConfig(host="0.0.0.0"), FPSConfig(host="::"), FPSConfig(bind=["unix:/run/x"])]
-)
-def test_any_host_is_answered_where_nobody_knows_the_name(settings: FPSConfig) -> None:
-    assert not security_of(settings, []).enable_dns_rebinding_protection
+def test_one_server_may_have_two_paths() -> None:
+    servers = {
+        "sessions": {"app": "weather_site:server"},
+        "stateless": {"app": "weather_site:server", "stateless": True},
+    }
+    config = {"mcp": {"servers": servers, "allowed_hosts": ["testserver"]}}
+    with TestClient(create_app(config)) as client:
+        assert names(client, "/mcp/sessions", "/mcp/stateless") == ["weather", "weather"]
+
+
+def test_twenty_servers_start_at_once() -> None:
+    servers = {
+        f"s{n}": {"app": f"weather_site:{'calculator' if n else 'server'}"} for n in range(20)
+    }
+    config = {"mcp": {"servers": servers, "allowed_hosts": ["testserver"]}}
+    with TestClient(create_app(config)) as client:
+        found = names(client, *(f"/mcp/s{n}" for n in range(20)))
+        assert found == ["weather", *["calculator"] * 19]
+
+
+def test_a_server_that_does_not_start_ends_the_start() -> None:
+    app = create_app({"mcp": {"servers": {"x": {"app": "weather_site:broken"}}}})
+    with pytest.raises(StartupError, match=r"mounted at /mcp/x .* OSError: no database"):
+        TestClient(app).__enter__()
+
+
+def test_a_server_that_does_not_start_is_shown_so_and_the_others_run(
+    fps_config: dict[str, Any],
+) -> None:
+    config = fps_config["mcp"] | {"on_failure": "isolate"}
+    config["servers"]["broken"] = {"app": "weather_site:broken"}
+    with TestClient(create_app({"mcp": config})) as client:
+        assert client.post("/mcp/broken", json=INITIALIZE, headers=BOTH).status_code == 503
+        assert names(client, "/mcp/weather") == ["weather"]
+        listed = {one["name"]: one for one in client.get("/mcp", headers=JSON).json()["servers"]}
+        assert {name: one["running"] for name, one in listed.items()} == {
+            "weather": True,
+            "calculator": True,
+            "plain": True,
+            "broken": False,
+        }
+        page = client.get("/mcp", headers=HTML).text
+    assert page.count("Not running") == 1
+    snippet = page.partition("<pre>")[2]
+    assert "/mcp/weather" in snippet
+    assert "/mcp/broken" not in snippet
 
 
 @pytest.mark.parametrize(
     "app, problem",
     [
         ("nowhere:server", "cannot import nowhere:server: No module named 'nowhere'"),
-        ("weather_site:none", "cannot import weather_site:none: "),
-        ("weather_site:nothing", 'weather_site:nothing is a "int", which is no MCP server'),
+        ("weather_site:none", "cannot import weather_site:none: module 'weather_site' has no "),
+        ("weather_site:nothing", 'weather_site:nothing is a "int", neither an MCPServer nor an '),
+        ("weather_site:fails", 'weather_site:fails is a "function", neither an MCPServer nor '),
+        ("weather_site:MCPServer", 'weather_site:MCPServer is a "type", neither an MCPServer nor '),
+        (
+            "weather_site:fm",
+            'is a server of another library: write app = fm.http_app(path="/") there',
+        ),
     ],
 )
 def test_what_is_no_server_is_refused_in_one_line(app: str, problem: str) -> None:
     with pytest.raises(PluginError) as refused:
         create_app({"mcp": {"servers": {"x": {"app": app}}}})
-    assert f"mcp.servers.x.app: {problem}" in str(refused.value)
-    assert "\n" not in str(refused.value)
+    said = str(refused.value)
+    assert "mcp.servers.x.app: " in said
+    assert problem in said
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize(
-    "server", [{}, {"app": "x"}, {"app": "a:b", "path": "x"}, {"app": "a:b", "pth": "/x"}]
+    "source, problem",
+    [
+        ("\nraise ValueError('no key')", "ValueError: no key ({}:2)"),
+        ("import sys\nsys.exit('bye')", "SystemExit: bye ({}:2)"),
+        ("\n\nimport nowhere", "ModuleNotFoundError: No module named 'nowhere' ({}:3)"),
+        ("def f(:", "SyntaxError: invalid syntax ({}:1)"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_the_line(
+    tmp_path: Path, source: str, problem: str
+) -> None:
+    file = tmp_path / "raising_site.py"
+    file.write_text(source)
+    with pytest.raises(PluginError) as refused:
+        create_app({"mcp": {"servers": {"x": {"app": "raising_site:server"}}}})
+    said = f"mcp.servers.x.app: cannot import raising_site:server: {problem.format(file)}"
+    assert str(refused.value).endswith(said)
+
+
+def test_server_that_cannot_be_used_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "fps.toml").write_text('[mcp.servers.x]\napp = "weather_site:none"\n')
+    with pytest.raises(PluginError, match=r"fps\.toml:2:7: mcp\.servers\.x\.app: cannot import"):
+        create_app(directory=tmp_path)
+
+
+def test_all_servers_that_are_none_are_named_at_once() -> None:
+    servers = {name: {"app": f"weather_site:{name}"} for name in ("none", "nothing", "server")}
+    with pytest.raises(PluginError, match=r"mcp\.servers\.none.*mcp\.servers\.nothing"):
+        create_app({"mcp": {"servers": servers}})
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {},
+        {"app": "x"},
+        {"app": "weather.py:server"},
+        {"app": "a:b", "path": "x"},
+        {"app": "a:b", "path": "/x?y"},
+        {"app": "a:b", "pth": "/x"},
+    ],
 )
 def test_server_that_is_configured_wrong_is_an_error(server: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"mcp\.servers\.x"):

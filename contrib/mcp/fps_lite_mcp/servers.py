@@ -1,0 +1,113 @@
+"""One MCP server: imported and checked, and an app made of it at each start."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import traceback
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from fps_lite import PluginError
+
+from .guard import HostGuard
+from .streams import UntilStopping
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
+
+    from .config import ServerConfig
+    from .hosts import Hosts
+
+IMPORTING = re.compile(r"^<|[/\\]importlib[/\\]")
+"""The files of Python's own importing."""
+
+
+@dataclass
+class Server:
+    """A server of the configuration, as it was imported."""
+
+    name: str
+    config: ServerConfig
+    subject: Any
+    """An MCPServer, or an ASGI app."""
+    is_running: bool = False
+
+    @asynccontextmanager
+    async def running(self, hosts: Hosts, _prefix: str) -> AsyncIterator[ASGIApp]:
+        """Yield the server's app, a new one each time: a session manager runs once.
+
+        This is left when the app's own lifespan fails or ends, so it knows whether that runs.
+        """
+        self.is_running = True
+        try:
+            yield HostGuard(UntilStopping(self._app()), hosts)
+        finally:
+            self.is_running = False
+
+    def _app(self) -> Any:
+        if not _is_mcp_server(self.subject):
+            return self.subject
+        from mcp.server.transport_security import TransportSecuritySettings  # noqa: PLC0415
+
+        # Its own check of hosts is off: ours stands before it, is the same for every library,
+        # and says what to set.
+        security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        return self.subject.streamable_http_app(
+            streamable_http_path="/",
+            stateless_http=self.config.stateless,
+            transport_security=security,
+        )
+
+
+def imported(name: str, config: ServerConfig, place: str) -> Server:
+    """Return the server that is configured as `name`; raise `PluginError` for what is none."""
+    where = f"{place}: mcp.servers.{name}.app"
+    module, _, attribute = config.app.partition(":")
+    try:
+        subject = attrgetter(attribute)(import_module(module))
+    except (Exception, SystemExit) as error:
+        problem = f"{where}: cannot import {config.app}: {_reason(error)}"
+        raise PluginError(problem) from error
+    if hasattr(subject, "http_app"):
+        hint = f'write app = {attribute}.http_app(path="/") there, and name "{module}:app" here'
+        raise PluginError(f"{where}: {config.app} is a server of another library: {hint}")
+    if not _is_mcp_server(subject) and not _is_asgi_app(subject):
+        kind = type(subject).__name__
+        what = f'is a "{kind}", neither an MCPServer nor an ASGI app'
+        raise PluginError(f"{where}: {config.app} {what}")
+    return Server(name, config, subject)
+
+
+def _is_mcp_server(subject: object) -> bool:
+    return hasattr(subject, "streamable_http_app") and not inspect.isclass(subject)
+
+
+def _is_asgi_app(subject: Any) -> bool:
+    if inspect.isclass(subject):
+        return False
+    try:
+        inspect.signature(subject).bind("scope", "receive", "send")
+    except TypeError:
+        return False
+    except ValueError:  # nobody knows what it takes
+        pass
+    return True
+
+
+def _reason(error: BaseException) -> str:
+    """Return what was raised, and where, if that is in the module or below."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
+    text = " ".join(str(error).split())
+    files = [(one.filename, one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    theirs = [one for one in files if one[0] != __file__ and not IMPORTING.search(one[0])]
+    if not theirs:
+        return text
+    file, line = theirs[-1]
+    return f"{type(error).__name__}: {text} ({file}:{line})"
