@@ -237,6 +237,12 @@ def test_mount_among_a_foreign_apps_own_routes_is_refused(number: int) -> None:
         app_of(strays()[number])
 
 
+def test_wsgi_app_in_a_plain_mount_is_refused() -> None:
+    said = r'plugin "p": what is mounted at /x, a "function", is a WSGI app: use fps_lite\.mount'
+    with pytest.raises(PluginError, match=f"^{said}"):
+        app_of(Mount("/x", wsgi))
+
+
 def test_mount_that_a_factory_hides_says_what_is_wrong() -> None:
     made = Starlette(routes=[mount("/in", foreign())])
     with client_of(mount("/x", factory=lambda _: made)) as client:

@@ -14,6 +14,7 @@ from fps_lite.errors import PluginError
 
 from .residents import Resident
 from .routes import Foreign, ForeignMount, Housed
+from .shapes import ASGI, WSGI, takes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +96,7 @@ class Residents:
         return sum(map(len, self.places.values()))
 
     def _resident(self, resident: Resident, place: Place) -> Resident:
+        _refuse_wsgi(resident, place)
         for stray in _strays(resident.app):
             raise PluginError(STRAY.format(place, stray))
         key = id(resident.app if resident.factory is None else resident)
@@ -113,6 +115,14 @@ def _inside(above: Place, route: Mount | Host) -> Place:
 def is_only_routes(app: object) -> TypeGuard[Router]:
     """Tell whether `app` is what `Mount(routes=…)` makes: it has no lifespan of its own."""
     return type(app) is Router and isinstance(app.lifespan_context, type(Router().lifespan_context))
+
+
+def _refuse_wsgi(resident: Resident, place: Place) -> None:
+    """Raise `PluginError` for a WSGI app in a plain `Mount`: each request would be an error."""
+    app = resident.app
+    if not resident.wsgi and callable(app) and takes(app, WSGI) and not takes(app, ASGI):
+        what = f'what is mounted at {place}, a "{type(app).__name__}"'
+        raise PluginError(f"{what}, is a WSGI app: use fps_lite.mount(…, wsgi=True)")
 
 
 def _strays(app: object, seen: frozenset[int] = frozenset()) -> Iterator[str]:
