@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .errors import ConfigError, FPSError, PluginError, StartupError
     from .hooks import Context, Dependencies, HookType, RedirectException, hookimpl
     from .mounting import mount
+    from .responses import JSONResponse
     from .secret import Secret
     from .settings import PluginConfig
 
@@ -21,6 +22,7 @@ __all__ = [
     "Dependencies",
     "FPSError",
     "HookType",
+    "JSONResponse",
     "PluginConfig",
     "PluginError",
     "RedirectException",
@@ -38,6 +40,7 @@ _HOMES = {
     "Dependencies": "hooks",
     "FPSError": "errors",
     "HookType": "hooks",
+    "JSONResponse": "responses",
     "PluginConfig": "settings",
     "PluginError": "errors",
     "RedirectException": "hooks",

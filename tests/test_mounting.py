@@ -239,8 +239,9 @@ def test_mount_among_a_foreign_apps_own_routes_is_refused(number: int) -> None:
 
 def test_wsgi_app_in_a_plain_mount_is_refused() -> None:
     said = r'plugin "p": what is mounted at /x, a "function", is a WSGI app: use fps_lite\.mount'
+    app: Any = wsgi
     with pytest.raises(PluginError, match=f"^{said}"):
-        app_of(Mount("/x", wsgi))
+        app_of(Mount("/x", app))
 
 
 def test_mount_that_a_factory_hides_says_what_is_wrong() -> None:
