@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .driving import lifespan_of
-from .shapes import FACTORY, check_app, takes, wsgi_middleware
+from .shapes import FACTORY, check_app, takes
+from .wsgi import threads_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
@@ -84,14 +85,3 @@ class Resident:
                 yield self.app, state
         else:
             yield self.app, {}
-
-
-@contextmanager
-def threads_for(app: Any) -> Iterator[ASGIApp]:
-    """Run a WSGI app's requests in threads that end with the body."""
-    wrapped = wsgi_middleware()(app)
-    try:
-        yield wrapped
-    finally:
-        # Not waited for: a request that hangs is cut with its connection.
-        wrapped.executor.shutdown(wait=False, cancel_futures=True)

@@ -45,7 +45,8 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
     `app` or `factory` may be a string, `module:object`. `factory(prefix)` is called at start
     with the public prefix, and returns an app or an async context manager that yields one.
     `strip_prefix` shows the app its paths without the prefix; `lifespan=False` leaves its
-    lifespan alone; `wsgi` takes a WSGI app. Raises `PluginError` for what is no app.
+    lifespan alone; `wsgi` takes a WSGI app, answered in up to 40 threads. Raises `PluginError`
+    for what is no app.
     """
     if (app is None) == (factory is None):
         raise TypeError("mount takes an app or a factory")
@@ -63,7 +64,9 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
         wsgi_middleware()
     app, maker = (found, None) if factory is None else (None, found)
     resident = Resident(app, maker, lifespan=lifespan, wsgi=wsgi)
-    return ForeignMount(path, Foreign(resident, strip_prefix=strip_prefix), name=name)
+    # A WSGI app is shown both parts, and the stripped path could not be told from a whole one.
+    lodging = Foreign(resident, strip_prefix=strip_prefix and not wsgi)
+    return ForeignMount(path, lodging, name=name)
 
 
 class Lodging:
