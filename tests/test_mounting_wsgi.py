@@ -40,7 +40,7 @@ together = threading.Barrier(40, timeout=20)
 def count(name):
     with lock:
         counted[name] += 1
-    print(name, counted[name], file=sys.stderr, flush=True)
+        print(name, counted[name], file=sys.stderr, flush=True)
 
 
 def state(environ, start_response):
