@@ -26,12 +26,13 @@ from .gate import masking, unavailable, with_own_router, with_whole_path
 from .mounting import Residents
 from .mounting.routes import SEEN_OUTSIDE
 from .plugins import Discovery, discover, from_objects, load, reason
+from .routing import CompiledRouter, FastPath
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .lifespan import Lifespans
     from .plugins import Loaded
@@ -123,10 +124,12 @@ class Application(Starlette):
             async with lifespans.running():
                 yield
 
-        debug = collected.loaded.settings.debug
-        super().__init__(debug=debug, lifespan=lifespan, **parts)
+        settings = collected.loaded.settings
+        super().__init__(debug=settings.debug, lifespan=lifespan, **parts)
+        self.router = CompiledRouter(self.router.routes, lifespan=lifespan)
         self.collected = collected
         self.lifespans = lifespans
+        self._answer: ASGIApp = FastPath(self) if settings.fast_path else super().__call__
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with the plugins' state in it, or 503 while they do not run."""
@@ -142,7 +145,7 @@ class Application(Starlette):
             if self.debug:
                 send = masking(send, self.collected.masked)
             try:
-                await super().__call__(inner, receive, send)
+                await self._answer(inner, receive, send)
             finally:
                 # What a host measures and logs is named by the route that answered.
                 scope.update({key: inner[key] for key in SEEN_OUTSIDE if key in inner})

@@ -169,6 +169,8 @@ class FPSConfig(Selection, frozen=True, kw_only=True):
     mounts: list[MountConfig] = field(default_factory=list)
     """Apps that are mounted after all plugins' routes, the longest path first."""
     debug: bool = False
+    fast_path: bool = True
+    """Answer plain routes in one coroutine, where no middleware forces the long way."""
     startup_timeout: Seconds = 60.0
     """For each plugin's start."""
     shutdown_timeout: Seconds = 10.0

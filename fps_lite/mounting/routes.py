@@ -161,6 +161,11 @@ class ForeignMount(Mount):
     def __init__(self, path: str, app: Foreign, name: str | None = None) -> None:
         super().__init__(path, app, name=name)
 
+    @property
+    def only_under(self) -> str:
+        """Return the path under which alone it can match: what the router asks of its kind."""
+        return self.path
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match what a `Mount` matches, and the bare path."""
         match, child = super().matches(scope)
