@@ -25,7 +25,7 @@ PYTEST := $(BIN)/python -m coverage run -m pytest --numprocesses 2
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | \
-		while read -r target says; do printf '%-11s%s\n' "$$target" "$$says"; done
+		while read -r target says; do printf '%-12s%s\n' "$$target" "$$says"; done
 
 .PHONY: serve
 serve: $(VENV)/.serve ## install the core and contrib, and serve them (ARGS)
@@ -64,6 +64,14 @@ format: $(VENV)/.dev ## write the lines as the formatter does, and mend what is 
 dist: $(VENV)/.dev ## build the core's sdist and wheel into dist/
 	$(BIN)/hatchling build --clean
 
+.PHONY: bench
+bench: ## measure all, beside peers at pinned releases, into benchmarks/results (BENCH_ARGS)
+	$(PYTHON) -m benchmarks run $(BENCH_ARGS)
+
+.PHONY: bench-quick
+bench-quick: ## measure a part in two minutes, into benchmarks/.quick (BENCH_ARGS)
+	$(PYTHON) -m benchmarks run --size quick $(BENCH_ARGS)
+
 .PHONY: ci
 ci: ## everything that CI runs: check, test, test-slow
 	@$(MAKE) --no-print-directory check
@@ -73,6 +81,7 @@ ci: ## everything that CI runs: check, test, test-slow
 .PHONY: clean
 clean: ## remove what the targets made
 	rm -rf .venv* build dist htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf benchmarks/.venvs benchmarks/.quick
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps: an environment is made again from whatever it was when a project file changed.

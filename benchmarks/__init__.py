@@ -1,0 +1,1 @@
+"""How fast fps-lite is beside its peers: `python -m benchmarks`; see docs/benchmarks.md."""

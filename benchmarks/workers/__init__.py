@@ -1,0 +1,1 @@
+"""The processes that are measured; each runs in its peer's environment."""
