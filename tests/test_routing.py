@@ -36,6 +36,7 @@ def test_random_requests_are_answered_as_starlette_answers(seed: int) -> None:
 
 
 MUTANTS: dict[str, tuple[ModuleType, str, str]] = {
+    "order": (index, "if len(found) > 1:", "if not found:"),
     "methods": (index, "if not entry.methods or method in entry.methods:", "if entry:"),
     "newline": (router, 'if "\\n" in path or segments.pop(0):', "if segments.pop(0):"),
     "digits of others": (segments, "segment.isascii() and segment.isdigit()", "segment.isdigit()"),
