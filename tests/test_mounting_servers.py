@@ -169,7 +169,7 @@ app = Starlette(lifespan=lifespan)
 
 
 RUDE = """
-import asyncio, atexit, multiprocessing, os, time
+import asyncio, atexit, multiprocessing, os, sys, time
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -201,7 +201,31 @@ async def cancel_all(request):
         task.cancel()
     return PlainTextResponse("")
 
-pages = (fork, terminate, sleep_at_exit, stop_loop, cancel_all)
+async def exit_in_a_task(request):
+    async def job():
+        sys.exit(3)
+    asyncio.create_task(job())
+    return PlainTextResponse("")
+
+async def exit_in_the_loop(request):
+    asyncio.get_running_loop().call_soon(sys.exit, "enough")
+    return PlainTextResponse("")
+
+async def interrupt(request):
+    raise KeyboardInterrupt
+
+async def sleep(request):
+    time.sleep(600)
+
+async def sleep_deaf(request):
+    while True:
+        try:
+            time.sleep(600)
+        except Exception:
+            pass
+
+pages = (fork, terminate, sleep_at_exit, stop_loop, cancel_all, exit_in_a_task,
+         exit_in_the_loop, interrupt, sleep, sleep_deaf)
 app = Starlette(routes=[Route("/" + page.__name__, page) for page in pages])
 """
 
@@ -257,6 +281,108 @@ def test_app_that_ends_the_event_loop_ends_the_server_with_one_line(
     time.sleep(0.1)
     assert said in "\n".join(rude.lines)
     assert "Traceback" not in "\n".join(rude.lines)
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def each_loop(request: pytest.FixtureRequest, site: Site) -> None:
+    if request.param == "asyncio":
+        site.module("uvloop", "raise ImportError")
+
+
+@pytest.mark.usefixtures("each_loop")
+def test_app_that_exits_the_process_ends_no_more_than_what_did_it(site: Site, serve: Serve) -> None:
+    site.module("rude", RUDE)
+    server = serve("rude:app")
+    assert httpx2.get(f"{server.url}/interrupt").status_code == 500
+    assert httpx2.get(f"{server.url}/exit_in_a_task").status_code == 200
+    assert httpx2.get(f"{server.url}/exit_in_the_loop").status_code == 200
+    assert httpx2.get(f"{server.url}/nowhere").status_code == 404
+    assert server.stop() == 0
+    time.sleep(0.1)
+    (task, loop) = [line for line in server.lines if "the server goes on" in line]
+    assert re.search(r"rude\.py:\d+ called sys\.exit: the server goes on", task)
+    assert "called sys.exit: the server goes on" in loop
+    assert "never retrieved" not in "\n".join(server.lines)
+
+
+BLOCKING = """
+import threading, time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from starlette.applications import Starlette
+
+@asynccontextmanager
+async def joins(app):
+    thread = threading.Thread(target=time.sleep, args=(600,), name="never-ends", daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+@asynccontextmanager
+async def leaves_in_order(app):
+    yield
+    Path("left").touch()
+
+joiner = Starlette(lifespan=joins)
+other = Starlette(lifespan=leaves_in_order)
+"""
+BLOCKING_MOUNTS = """
+[fps]
+shutdown_timeout = 0.5
+
+[[fps.mounts]]
+path = "/joiner"
+app = "blocking:joiner"
+
+[[fps.mounts]]
+path = "/other"
+app = "blocking:other"
+"""
+
+
+def test_app_that_blocks_the_loop_in_its_end_is_interrupted_and_the_others_end_in_order(
+    site: Site, work: Path, serve: Serve
+) -> None:
+    site.module("blocking", BLOCKING)
+    (work / "fps.toml").write_text(BLOCKING_MOUNTS)
+    server = serve()
+    assert server.stop() == 1
+    time.sleep(0.1)
+    said = "\n".join(server.lines)
+    assert re.search(r"blocking\.py:12 blocks the event loop: it is interrupted", said)
+    assert "the app mounted at /joiner did not stop: BlockedError" in said
+    assert "/other" not in said
+    assert (work / "left").exists()
+
+
+@pytest.mark.usefixtures("each_loop")
+@pytest.mark.parametrize(
+    "page, said, code",
+    [
+        ("sleep", "blocks the event loop: it is interrupted", 0),
+        ("sleep_deaf", "blocks the event loop and goes on: the process ends here", 1),
+    ],
+)
+def test_handler_that_blocks_the_loop_keeps_no_server_from_ending(
+    site: Site, serve: Serve, page: str, said: str, code: int
+) -> None:
+    site.module("rude", RUDE)
+    server = serve("rude:app", "--fps.drain_timeout=0.5")
+    with pytest.raises(httpx2.ReadTimeout):
+        httpx2.get(f"{server.url}/{page}", timeout=1)
+    assert server.stop() == code
+    time.sleep(0.1)
+    assert re.search(rf"rude\.py:\d+ {said}", "\n".join(server.lines))
+
+
+def test_second_signal_ends_a_blocked_loop_at_once(rude: Server) -> None:
+    with pytest.raises(httpx2.ReadTimeout):
+        httpx2.get(f"{rude.url}/sleep_deaf", timeout=1)
+    began = time.monotonic()
+    rude.process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    assert rude.stop() == 1
+    assert time.monotonic() - began < 8  # and not the ten seconds of the drain
 
 
 @pytest.mark.parametrize("pause", [0.0005, 0.003])

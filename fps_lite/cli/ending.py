@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from typing import Any, NoReturn
 
 LIMIT = 5.0
@@ -46,7 +45,7 @@ def _watch(code: int, handlers: threading.Event) -> None:
     time.sleep(LIMIT)
     children = _children()
     names = ", ".join(f"{one.name} ({one.pid})" for one in children)
-    handler = f"an exit handler did not end within {LIMIT:g} s{_where()}"
+    handler = f"an exit handler did not end within {LIMIT:g} s ({_where()})"
     _say(f"child processes that did not end: {names}" if children else handler)
     for child in children:
         child.terminate()
@@ -67,10 +66,9 @@ def _children() -> list[Any]:
 
 
 def _where() -> str:
-    ident = threading.main_thread().ident
-    frame = sys._current_frames().get(ident) if ident else None  # noqa: SLF001 - documented
-    innermost = traceback.extract_stack(frame)[-1:] if frame else []
-    return f" ({innermost[0].filename}:{innermost[0].lineno})" if innermost else ""
+    from fps_lite.server import main_thread_place  # noqa: PLC0415 - imports hypercorn
+
+    return main_thread_place()
 
 
 def _say(what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from enum import Enum, auto
 from types import MappingProxyType
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from .units import Unit
+
+BLOCKED = 0.25
+"""Seconds by which a timer is late only if the event loop was blocked."""
 
 
 class Phase(Enum):
@@ -65,7 +69,8 @@ class Life:
             self._limit.cancel()
         if delays and not self._abandoned:
             loop = asyncio.get_running_loop()
-            self._limit = loop.call_later(delays[0], self._overdue, *delays[1:])
+            due = loop.time() + delays[0]
+            self._limit = loop.call_at(due, self._overdue, due, *delays[1:])
 
     def visible(self, core: object) -> Mapping[str, Any]:
         """Return the services that the unit sees, and `core`; one that is missing says why."""
@@ -169,7 +174,11 @@ class Life:
         cancelled = self._task is not None and self._task.cancelling() > 0
         return on_time and cancelled and is_cancellation(error)
 
-    def _overdue(self, *delays: float) -> None:
+    def _overdue(self, due: float, *delays: float) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - due > BLOCKED:  # the loop stood still: that has made everybody late
+            self._limit = loop.call_later(BLOCKED, self._overdue, math.inf, *delays)
+            return
         if self.phase is Phase.STARTING and not self._aborted:
             self._slow_start = True
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .blocking import main_thread_place
 from .certificates import check_certificates
 from .loops import run_alone
 from .options import hypercorn_config
@@ -15,6 +16,7 @@ __all__ = [
     "check_certificates",
     "hypercorn_config",
     "leftover_threads",
+    "main_thread_place",
     "run",
     "run_alone",
 ]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("fps_lite.server")
 NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+TOLD = (SystemExit, KeyboardInterrupt)
+"""Said when they came out of the loop, and of no interest to it later."""
 SAY_EVERY = 10.0
 """Seconds between two lines on the same trouble."""
 
@@ -33,7 +35,7 @@ class Reports:
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in NO_RESOURCES:
             self._no_resources(error)
-        elif not _is_of_a_client(context, error):
+        elif not _is_of_a_client(context, error) and not isinstance(error, TOLD):
             loop.default_exception_handler(context)
 
     def _no_resources(self, error: OSError) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
+from .stopping import what_ends
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,8 +37,8 @@ def requests_only(app: ASGIApp, stopping: asyncio.Event) -> ASGIApp:
             raise
         except ClientDisconnect:
             return
-        except SystemExit as error:
-            message = "a request's handler called sys.exit"
+        except (SystemExit, KeyboardInterrupt) as error:
+            message = f"a request's handler {what_ends(error)}"
             raise RuntimeError(message) from error
 
     return answer

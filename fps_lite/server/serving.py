@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import hypercorn.asyncio
 
-from fps_lite.errors import FPSError, StartupError, refuse
+from fps_lite.errors import FPSError, StartupError, StoppedError, refuse
 from fps_lite.logs import AccessLog
 
+from .blocking import Watch
 from .certificates import check_certificates
 from .draining import Drain
 from .forks import forks_apart
 from .loops import SLACK, Connections, close_loop, new_loop
 from .options import hypercorn_config
 from .requests import requests_only
-from .stopping import Stop, signals
+from .stopping import BY_WHOM, Stop, complete, signals
 from .uploads import Lingering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hypercorn.config import Config
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("fps_lite.server")
 INTERRUPTED = "interrupted before it was ready"
-BY_WHOM = "by code that runs in it"
 
 
 class App(Protocol):
@@ -76,25 +76,14 @@ def run(
     stop = Stop()
     connections = Connections(on_close=stop.request)
     loop = new_loop(connections)
+    watch = Watch(loop, settings.drain_timeout, settings.shutdown_timeout)
     listening = partial(_listening, sockets, connections)
-    with forks_apart(listening), signals(loop, stop.signal) as stop.listen:
+    with forks_apart(listening), watch.watching(), signals(loop, stop.signal, watch) as stop.listen:
         try:
-            worker = _Worker(app, settings, sockets, ready, stop, connections)
-            _complete(loop, worker.work(), stop)
+            worker = _Worker(app, settings, sockets, ready, stop, connections, watch)
+            complete(loop, worker.work(), stop)
         finally:
             close_loop(loop, within=SLACK)
-
-
-def _complete(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None], stop: Stop) -> None:
-    """Run `main` to its end, even if other code stops the loop: that is the end, in order."""
-    task = loop.create_task(main)
-    while not task.done():
-        try:
-            loop.run_until_complete(task)
-        except RuntimeError:
-            if task.done():
-                raise
-            loop.call_soon(stop.fail, StartupError(f"the event loop was stopped {BY_WHOM}"))
 
 
 def _listening(sockets: Sockets, connections: Connections) -> list[int]:
@@ -112,6 +101,7 @@ class _Worker:
     ready: Callable[[Sequence[str]], None]
     stop: Stop
     connections: Connections
+    watch: Watch
 
     @property
     def drain(self) -> Drain:
@@ -123,8 +113,13 @@ class _Worker:
         self.stop.begin = self._begin_stopping
         self.stop.cancel = task.cancel
         self.stop.hurry = getattr(self.app, "hurry", None)
-        with suppress(asyncio.CancelledError):
-            await task
+        try:
+            with suppress(asyncio.CancelledError):
+                await task
+        except StoppedError as error:
+            if isinstance(self.stop.failure, StoppedError):
+                raise StoppedError(*self.stop.failure.problems, *error.problems) from error
+            raise
         failure = self.stop.failure or getattr(self.app, "crash", None)
         if failure is None and task.cancelled() and not self.stop.cut.is_set():
             failure = StartupError(f"the server was cancelled {BY_WHOM}")
@@ -132,6 +127,7 @@ class _Worker:
             raise failure
 
     def _begin_stopping(self) -> None:
+        self.watch.begin()
         # A client that comes now is refused at once, rather than queued for nobody.
         self.sockets.close()
         begin = getattr(self.app, "begin_stopping", None)
@@ -152,8 +148,10 @@ class _Worker:
         cancel, self.stop.cancel = self.stop.cancel, None
         try:
             if not self.stop.requested.is_set():
+                self.watch.draining = True
                 await self._serve()
         finally:
+            self.watch.draining = False
             self.stop.cancel = cancel
             with _named("the app did not stop in order"):
                 await manager.__aexit__(None, None, None)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
 import time
+import traceback
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from fps_lite.errors import StoppedError
+
+from .blocking import BlockedError, innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
+    from .blocking import Watch
 
+LOGGER = logging.getLogger("fps_lite.server")
+BY_WHOM = "by code that runs in it"
 ENOUGH = 3
 """With this many signals, the process ends whatever it does."""
 
@@ -66,12 +75,12 @@ class Stop:
 
 @contextmanager
 def signals(
-    loop: asyncio.AbstractEventLoop, call: Callable[[], None]
+    loop: asyncio.AbstractEventLoop, call: Callable[[], None], watch: Watch
 ) -> Iterator[Callable[[], None]]:
     """Make SIGTERM and SIGINT `call` in the loop, and put back what they did before.
 
-    The third one ends the process at once: a loop that is blocked never gets to `call`.
-    Yields what takes the signals again, when other code has taken them.
+    `watch` hears of them even while the loop is blocked, and the third one ends the process
+    at once. Yields what takes the signals again, when other code has taken them.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
@@ -81,6 +90,9 @@ def signals(
         seen.append(number)
         if len(seen) >= ENOUGH:
             os._exit(1)
+        watch.begin()
+        if len(seen) > 1:
+            watch.hurry()
 
     def take() -> None:
         for number in numbers:
@@ -96,6 +108,40 @@ def signals(
             if not loop.is_closed():  # which has removed them
                 loop.remove_signal_handler(number)
             signal.signal(number, before[number])
+
+
+def complete(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None], stop: Stop) -> None:
+    """Run `main` to its end, whatever other code does to the loop.
+
+    If it stops the loop, the server stops in order; if it raises what is to end the process,
+    that ends its own task alone.
+    """
+    task = loop.create_task(main)
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except (RuntimeError, SystemExit, KeyboardInterrupt, BlockedError) as error:
+            if task.done():
+                raise
+            if isinstance(error, RuntimeError):
+                loop.call_soon(_fail, stop, f"the event loop was stopped {BY_WHOM}")
+            elif not isinstance(error, BlockedError):  # which the watch has told
+                _tell_of_exit(error)
+
+
+def _fail(stop: Stop, line: str) -> None:
+    LOGGER.error("%s", line)
+    stop.fail(StoppedError(line))
+
+
+def _tell_of_exit(error: SystemExit | KeyboardInterrupt) -> None:
+    place = innermost(traceback.extract_tb(error.__traceback__))
+    LOGGER.error("%s %s: the server goes on", place, what_ends(error))
+
+
+def what_ends(error: SystemExit | KeyboardInterrupt) -> str:
+    """Return what code did to end the process, which is not its own: `called sys.exit`."""
+    return "called sys.exit" if isinstance(error, SystemExit) else "raised KeyboardInterrupt"
 
 
 def leftover_threads(within: float = 1.0) -> list[str]:
