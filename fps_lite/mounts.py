@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, FPSError, PluginError
-from .mounting import ForeignMount, WSGIAppError, mount
+from .mounting import FactoryError, ForeignMount, WSGIAppError, mount
 from .plugins import RAISED, reason
 from .settings import MountConfig
 
@@ -107,3 +107,6 @@ def _route(wanted: Wanted) -> ForeignMount:
         if wanted.is_argument:  # nothing more can be said of an argument
             return mount(one.path, app, **options, wsgi=True)
         raise PluginError(f'"{one.app}" is a WSGI app: write wsgi = true beside it') from None
+    except FactoryError as error:
+        where = "in fps.toml: " if wanted.is_argument else ""
+        raise PluginError(f"{error} ({where}factory = true)") from None

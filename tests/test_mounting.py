@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -669,17 +670,62 @@ NO_APPS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"app": made},
-        'what mount("/x") got, a "function", is no app: if it makes one, it is a factory',
+        'what mount("/x") got, a "function", is no app: if calling it makes one, it is a factory',
     ),
     (
         {"app": Unprefixed},
-        'what mount("/x") got, a "type", is no app: if it makes one, it is a factory',
+        (
+            'what mount("/x") got, a "type", is a class and no app: '
+            "if calling it makes one, it is a factory"
+        ),
+    ),
+    (
+        {"app": "starlette.applications:Starlette"},
+        (
+            '"starlette.applications:Starlette" is a class and no app: '
+            "if calling it makes one, it is a factory"
+        ),
+    ),
+    (  # its arguments are three, too
+        {"app": "starlette.routing:Router"},
+        (
+            '"starlette.routing:Router" is a class and no app: '
+            "if calling it makes one, it is a factory"
+        ),
     ),
     ({"app": f"{__name__}:OPEN"}, f'"{__name__}:OPEN" of type "list" is no app'),
     ({"app": "nothing"}, 'expected "module:object", got "nothing"'),
     ({"app": f"{__name__}:nothing"}, f'"{__name__}" has no "nothing"'),
     ({"factory": f"{__name__}:OPEN"}, f'"{__name__}:OPEN" is no factory: it cannot be called'),
 ]
+
+
+@pytest.mark.parametrize("kind", [Starlette, Router])
+def test_class_in_a_plain_mount_is_refused_in_one_line(kind: Any) -> None:
+    said = f'^plugin "p": what is mounted at /x, {kind.__name__}, is a class and no app$'
+    with pytest.raises(PluginError, match=said):
+        app_of(Mount("/x", kind))
+
+
+def test_class_that_answers_each_request_by_itself_is_an_app() -> None:
+    class Page(HTTPEndpoint):
+        async def get(self, _: Request) -> Response:
+            return PlainTextResponse("page")
+
+    class Sheet:
+        def __init__(self, _: dict[str, Any], start_response: Callable[..., Any]) -> None:
+            start_response("200 OK", [])
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"sheet"
+
+    routes = [mount("/page", Page), Mount("/plain", Page), mount("/sheet", Sheet, wsgi=True)]
+    with client_of(*routes) as client:
+        assert [client.get(path).text for path in ("/page", "/plain/", "/sheet")] == [
+            "page",
+            "page",
+            "sheet",
+        ]
 
 
 @pytest.mark.parametrize("given, problem", NO_APPS)
@@ -818,7 +864,20 @@ def test_apps_are_mounted_from_configuration_alone(work: Path) -> None:
         ('path = "/x"\napp = "nowhere:app"', "3:7: fps.mounts[0].app: cannot import nowhere:app"),
         ('path = "/x"\napp = "tools:none"', '3:7: fps.mounts[0].app: "tools" has no "none"'),
         ('path = "/x"\napp = "tools:number"', '3:7: fps.mounts[0].app: "tools:number" of type'),
-        ('path = "/x"\napp = "tools:make"', '3:7: fps.mounts[0].app: "tools:make" is no app: if'),
+        (
+            'path = "/x"\napp = "tools:make"',
+            (
+                '3:7: fps.mounts[0].app: "tools:make" is no app: if calling it makes one, '
+                "it is a factory (factory = true)"
+            ),
+        ),
+        (
+            'path = "/x"\napp = "tools:Starlette"',
+            (
+                '3:7: fps.mounts[0].app: "tools:Starlette" is a class and no app: '
+                "if calling it makes one, it is a factory (factory = true)"
+            ),
+        ),
         (
             'path = "/x"\napp = "tools:wsgi"',
             '3:7: fps.mounts[0].app: "tools:wsgi" is a WSGI app: write wsgi',

@@ -10,6 +10,14 @@ from __future__ import annotations
 from .residents import Resident
 from .routes import ForeignMount, mount
 from .settling import Place, Residents
-from .shapes import WSGIAppError
+from .shapes import FactoryError, WSGIAppError
 
-__all__ = ["ForeignMount", "Place", "Resident", "Residents", "WSGIAppError", "mount"]
+__all__ = [
+    "FactoryError",
+    "ForeignMount",
+    "Place",
+    "Resident",
+    "Residents",
+    "WSGIAppError",
+    "mount",
+]

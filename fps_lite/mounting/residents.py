@@ -36,8 +36,8 @@ class Resident:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Return the app's routes, if it has any."""
-        return list(getattr(self.app, "routes", None) or ())
+        """Return the app's routes, if it has any; a class has none, only its instances do."""
+        return [] if inspect.isclass(self.app) else list(getattr(self.app, "routes", None) or ())
 
     def fresh(self) -> Resident:
         """Return the same app as it is before it runs: two compositions share no state."""

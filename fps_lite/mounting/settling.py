@@ -14,7 +14,7 @@ from fps_lite.errors import PluginError
 
 from .residents import Resident
 from .routes import Foreign, ForeignMount, Housed
-from .shapes import ASGI, WSGI, takes
+from .shapes import ASGI, WSGI, is_only_class, takes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ class Residents:
         return sum(map(len, self.places.values()))
 
     def _resident(self, resident: Resident, place: Place) -> Resident:
-        _refuse_wsgi(resident, place)
+        _refuse_no_app(resident, place)
         for stray in _strays(resident.app):
             raise PluginError(STRAY.format(place, stray))
         key = id(resident.app if resident.factory is None else resident)
@@ -117,9 +117,11 @@ def is_only_routes(app: object) -> TypeGuard[Router]:
     return type(app) is Router and isinstance(app.lifespan_context, type(Router().lifespan_context))
 
 
-def _refuse_wsgi(resident: Resident, place: Place) -> None:
-    """Raise `PluginError` for a WSGI app in a plain `Mount`: each request would be an error."""
+def _refuse_no_app(resident: Resident, place: Place) -> None:
+    """Raise `PluginError` for no ASGI app in a plain `Mount`: each request would be an error."""
     app = resident.app
+    if is_only_class(app, wsgi=resident.wsgi):
+        raise PluginError(f"what is mounted at {place}, {app.__qualname__}, is a class and no app")
     if not resident.wsgi and callable(app) and takes(app, WSGI) and not takes(app, ASGI):
         what = f'what is mounted at {place}, a "{type(app).__name__}"'
         raise PluginError(f"{what}, is a WSGI app: use fps_lite.mount(…, wsgi=True)")

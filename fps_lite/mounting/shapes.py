@@ -10,6 +10,7 @@ from fps_lite.errors import PluginError
 
 ASGI, WSGI, FACTORY = 3, 2, 1
 """How many arguments each takes."""
+IS_MADE = ": if calling it makes one, it is a factory"
 
 
 def imported(reference: str) -> Any:
@@ -34,19 +35,39 @@ def check_app(app: object, *, wsgi: bool, name: str) -> None:
     if not callable(app):
         kind = f' of type "{type(app).__name__}"' if type(app).__name__ not in name else ""
         raise PluginError(f"{name}{kind} is no app")
+    if is_only_class(app, wsgi=wsgi):
+        raise FactoryError(f"{name} is a class and no app{IS_MADE}")
     if takes(app, WSGI if wsgi else ASGI):
         return
     if wsgi and takes(app, ASGI):
         raise PluginError(f"{name} is an ASGI app: leave wsgi out")
     if takes(app, WSGI):
         raise WSGIAppError(f"{name} is a WSGI app: mount it with wsgi=True")
-    makes = takes(app, FACTORY) or takes(app, 0)
-    hint = ": if it makes one, it is a factory" if makes else ""
-    raise PluginError(f"{name} is no app{hint}")
+    if makes(app):
+        raise FactoryError(f"{name} is no app{IS_MADE}")
+    raise PluginError(f"{name} is no app")
 
 
 class WSGIAppError(PluginError):
     """A WSGI app where an ASGI app is expected."""
+
+
+class FactoryError(PluginError):
+    """What may make an app where an app is expected."""
+
+
+def is_only_class(app: object, *, wsgi: bool = False) -> bool:
+    """Tell whether `app` is a class whose instances may be apps, and no app itself.
+
+    One that is an app is called for each request, and what it makes answers that: it is
+    awaited, as Starlette's endpoints are, or iterated over.
+    """
+    return inspect.isclass(app) and not hasattr(app, "__iter__" if wsgi else "__await__")
+
+
+def makes(function: object) -> bool:
+    """Tell whether `function` can be called as a factory is."""
+    return takes(function, FACTORY) or takes(function, 0)
 
 
 def takes(function: Any, arguments: int) -> bool:
