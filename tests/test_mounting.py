@@ -660,6 +660,9 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
     return [f"{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}|".encode("latin-1"), body]
 
 
+def takes_four(_: int, __: int, ___: int, ____: int) -> None: ...
+
+
 NO_APPS: list[tuple[dict[str, Any], str]] = [
     ({"app": {}}, 'what mount("/x") got, a "dict", is no app'),
     ({"app": wsgi}, 'what mount("/x") got, a "function", is a WSGI app: mount it with wsgi=True'),
@@ -697,6 +700,18 @@ NO_APPS: list[tuple[dict[str, Any], str]] = [
     ({"app": "nothing"}, 'expected "module:object", got "nothing"'),
     ({"app": f"{__name__}:nothing"}, f'"{__name__}" has no "nothing"'),
     ({"factory": f"{__name__}:OPEN"}, f'"{__name__}:OPEN" is no factory: it cannot be called'),
+    (
+        {"factory": Made("")},
+        'what mount("/x") got, a "Made", is no factory: it is an app, leave factory out',
+    ),
+    (
+        {"factory": wsgi, "wsgi": True},
+        'what mount("/x") got, a "function", is no factory: it is an app, leave factory out',
+    ),
+    (
+        {"factory": f"{__name__}:takes_four"},
+        f'"{__name__}:takes_four" is no factory: it is called with the prefix alone',
+    ),
 ]
 
 

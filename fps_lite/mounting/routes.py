@@ -13,7 +13,7 @@ from fps_lite.errors import PluginError
 from fps_lite.gate import unavailable
 
 from .residents import Resident
-from .shapes import check_app, imported, wsgi_middleware
+from .shapes import check_app, check_factory, imported, wsgi_middleware
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,8 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
     shown = f'"{given}"' if isinstance(given, str) else f'what mount("{path}") got, a "{kind}",'
     if factory is None:
         check_app(found, wsgi=wsgi, name=shown)
-    elif not callable(found):
-        raise PluginError(f"{shown} is no factory: it cannot be called")
+    else:
+        check_factory(found, name=shown)
     if wsgi:
         wsgi_middleware()
     app, maker = (found, None) if factory is None else (None, found)

@@ -48,6 +48,17 @@ def check_app(app: object, *, wsgi: bool, name: str) -> None:
     raise PluginError(f"{name} is no app")
 
 
+def check_factory(factory: object, *, name: str) -> None:
+    """Raise `PluginError` for what cannot be called with the prefix, nor with nothing."""
+    if not callable(factory):
+        raise PluginError(f"{name} is no factory: it cannot be called")
+    if makes(factory):
+        return
+    is_app = takes(factory, ASGI) or takes(factory, WSGI)
+    what = "it is an app, leave factory out" if is_app else "it is called with the prefix alone"
+    raise PluginError(f"{name} is no factory: {what}")
+
+
 class WSGIAppError(PluginError):
     """A WSGI app where an ASGI app is expected."""
 
