@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, FPSError, PluginError
-from .mounting import FactoryError, ForeignMount, WSGIAppError, mount
+from .mounting import FactoryError, ForeignMount, WSGIAppError, mount, path_problem
 from .plugins import RAISED, reason
 from .settings import MountConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.routing import BaseRoute
 
@@ -27,7 +28,9 @@ class Wanted:
 
     mount: MountConfig
     key: str
-    place: str
+    """Of its table; empty on the command line."""
+    place_of: Callable[[str], str]
+    """Where a key of the table is written."""
 
     @property
     def path(self) -> str:
@@ -37,12 +40,16 @@ class Wanted:
     @property
     def is_argument(self) -> bool:
         """Whether it is asked for on the command line."""
-        return self.place == ARGUMENT
+        return not self.key
 
     @property
-    def where(self) -> str:
-        """Return what an error starts with."""
-        return f"{self.place}: {self.key}"
+    def title(self) -> str:
+        """Return what it is called where more is said of it."""
+        return f"{self.key}.app" if self.key else self.mount.app
+
+    def where(self, key: str = "app") -> str:
+        """Return what an error about one of its keys starts with."""
+        return f"{self.place_of(key)}: {f'{self.key}.{key}' if self.key else self.mount.app}"
 
 
 def configured_mounts(
@@ -54,31 +61,38 @@ def configured_mounts(
     """
     wanted = list(_wanted(loaded, root))
     routes: list[BaseRoute] = []
-    errors: list[FPSError] = list(_mounted_twice(wanted))
+    errors: list[FPSError] = [*_given_twice(wanted, "path"), *_given_twice(wanted, "name")]
     for one in sorted(wanted, key=lambda one: -len(one.path)):
-        with watch(f"{one.key} ({one.mount.app})"):
+        if problem := path_problem(one.path):
+            errors.append(ConfigError(f"{one.where('path')}: {problem}"))
+            continue
+        with watch(f"{one.title} ({one.mount.app})"):
             try:
                 routes.append(_mounted(one))
             except FPSError as error:
-                errors.append(PluginError(f"{one.where}: {error}"))
+                errors.append(PluginError(f"{one.where()}: {error}"))
     return routes, errors
 
 
 def _wanted(loaded: Loaded, root: str | None) -> Iterator[Wanted]:
     for index, one in enumerate(loaded.settings.mounts):
-        place = loaded.config.where("fps", "mounts", index, "app")
-        yield Wanted(one, f"fps.mounts[{index}].app", place)
+        place_of = partial(loaded.config.where, "fps", "mounts", index)
+        yield Wanted(one, f"fps.mounts[{index}]", place_of)
     if root is not None:
-        yield Wanted(MountConfig(path="", app=root), root, ARGUMENT)
+        yield Wanted(MountConfig(path="", app=root), "", lambda _: ARGUMENT)
 
 
-def _mounted_twice(wanted: Sequence[Wanted]) -> Iterator[ConfigError]:
+def _given_twice(wanted: Sequence[Wanted], key: str) -> Iterator[ConfigError]:
+    """Yield an error for each mount whose path or name another one has."""
     first: dict[str, Wanted] = {}
     for one in wanted:
-        other = first.setdefault(one.path, one)
+        value = one.path if key == "path" else one.mount.name
+        other = one if value is None else first.setdefault(value, one)
         if other is not one:
-            what = f'"{one.path or "/"}" is mounted at {other.place}, too'
-            yield ConfigError(f"{one.where}: {what}")
+            what = "is mounted" if key == "path" else "is the name of the mount"
+            yield ConfigError(
+                f'{one.where(key)}: "{value or "/"}" {what} at {other.place_of(key)}, too'
+            )
 
 
 def _mounted(wanted: Wanted) -> BaseRoute:
@@ -88,7 +102,8 @@ def _mounted(wanted: Wanted) -> BaseRoute:
         raise
     except RAISED as error:
         raise PluginError(f"cannot import {wanted.mount.app}: {reason(error)}") from error
-    route.written, route.where = f"{wanted.mount.app}, {wanted.place}", wanted.where
+    route.written = f"{wanted.mount.app}, {wanted.place_of('app')}"
+    route.where = wanted.where()
     return route
 
 

@@ -761,9 +761,44 @@ def test_error_of_mount_in_a_hook_says_which_call_it_is_about() -> None:
         create_app({}, plugins={"p": Wrong()})
 
 
-def test_path_without_a_slash_is_refused_in_one_line() -> None:
-    with pytest.raises(PluginError, match=r'^mount: expected a path like "/x", .* got "x"$'):
-        mount("x", Made(""))
+WRONG_PATHS = {
+    "x": 'expected a path like "/x", or "" for the root, got "x"',
+    "/é%C3%A9": 'requests are matched as they are decoded: write "/éé", not "/é%C3%A9"',
+    "/a%20b": ('requests are matched as they are decoded: choose one without "%20", not "/a%20b"'),
+    "/x?a=1": 'a path ends before "?": write "/x", not "/x?a=1"',
+    "/x#y": 'a path ends before "#": write "/x", not "/x#y"',
+    "/a/../b": 'clients ask for the simple path: write "/b", not "/a/../b"',
+    "/./b": 'clients ask for the simple path: write "/b", not "/./b"',
+}
+
+
+@pytest.mark.parametrize("path", [*WRONG_PATHS, "/a//b"])
+def test_path_that_no_request_has_is_refused_with_what_to_write(path: str) -> None:
+    with pytest.raises(PluginError) as refused:
+        mount(path, Made(""))
+    simple = 'clients ask for the simple path: write "/a/b", not "/a//b"'
+    assert str(refused.value) == f"mount: {WRONG_PATHS.get(path, simple)}"
+
+
+@pytest.mark.parametrize("path", ["/a.b", "/.well-known", "/..x", "/100%", "/x/", ""])
+def test_path_that_requests_may_have_is_taken(path: str) -> None:
+    assert mount(path, Made("")).path == path.rstrip("/")
+
+
+@pytest.mark.usefixtures("tools")
+def test_path_that_no_request_has_is_refused_in_the_file(cli: Cli, work: Path) -> None:
+    paths = [path for path in WRONG_PATHS if path != "x"]
+    tables = [f'[[fps.mounts]]\npath = "{path}"\napp = "tools:app"\n' for path in paths]
+    (work / "fps.toml").write_text("".join(tables))
+    found = cli("check")
+    assert sorted(found.stderr.splitlines()) == sorted(
+        [f"{len(paths)} problems"]
+        + [
+            f"fps.toml:{3 * index + 2}:8: fps.mounts[{index}].path: {WRONG_PATHS[path]}"
+            for index, path in enumerate(paths)
+        ]
+    )
+    assert found.returncode == 3
 
 
 def test_mount_takes_an_app_or_a_factory() -> None:
@@ -910,7 +945,14 @@ def test_apps_are_mounted_from_configuration_alone(work: Path) -> None:
         ),
         (
             'path = "/x"\napp = "tools:app"\n[[fps.mounts]]\npath = "/x/"\napp = "tools:app"',
-            '"/x" is mounted at ',
+            '5:8: fps.mounts[1].path: "/x" is mounted at fps.toml:2:8, too',
+        ),
+        (
+            (
+                'path = "/x"\napp = "tools:app"\nname = "t"\n'
+                '[[fps.mounts]]\npath = "/y"\napp = "tools:app"\nname = "t"'
+            ),
+            '8:8: fps.mounts[1].name: "t" is the name of the mount at fps.toml:4:8, too',
         ),
     ],
 )

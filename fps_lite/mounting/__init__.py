@@ -10,7 +10,7 @@ from __future__ import annotations
 from .residents import Resident
 from .routes import ForeignMount, mount
 from .settling import Place, Residents
-from .shapes import FactoryError, WSGIAppError
+from .shapes import FactoryError, WSGIAppError, path_problem
 
 __all__ = [
     "FactoryError",
@@ -20,4 +20,5 @@ __all__ = [
     "Residents",
     "WSGIAppError",
     "mount",
+    "path_problem",
 ]

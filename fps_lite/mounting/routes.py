@@ -13,7 +13,7 @@ from fps_lite.errors import PluginError
 from fps_lite.gate import unavailable
 
 from .residents import Resident
-from .shapes import check_app, check_factory, imported, wsgi_middleware
+from .shapes import check_app, check_factory, imported, path_problem, wsgi_middleware
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +50,8 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
     """
     if (app is None) == (factory is None):
         raise TypeError("mount takes an app or a factory")
-    if path and not path.startswith("/"):
-        raise PluginError(f'mount: expected a path like "/x", or "" for the root, got "{path}"')
+    if problem := path_problem(path):
+        raise PluginError(f"mount: {problem}")
     given = app if factory is None else factory
     found: Any = imported(given) if isinstance(given, str) else given
     kind = type(given).__name__

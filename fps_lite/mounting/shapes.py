@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import posixpath
+import re
 from importlib import import_module
 from typing import Any
+from urllib.parse import unquote
 
 from fps_lite.errors import PluginError
 
@@ -28,6 +31,25 @@ def imported(reference: str) -> Any:
         except AttributeError:
             raise PluginError(f'"{module_name}" has no "{path}"') from None
     return found
+
+
+def path_problem(path: str) -> str:
+    """Return why no request could match the path of a mount, and what to write; else nothing."""
+    if path and not path.startswith("/"):
+        return f'expected a path like "/x", or "" for the root, got "{path}"'
+    if found := re.search("[?#]", path):
+        return f'a path ends before "{found[0]}": write "{path[: found.start()]}", not "{path}"'
+    if re.search(r"//|/\.\.?(/|$)", path):
+        simple = posixpath.normpath(re.sub("/+", "/", path))
+        return f'clients ask for the simple path: write "{simple}", not "{path}"'
+    if found := re.search("(%[0-9A-Fa-f]{2})+", path):
+        meant = unquote(found[0])
+        decoded = path.replace(found[0], meant)
+        # What is no part of a path in a file, either.
+        instead = f'choose one without "{found[0]}"' if re.search(r"[\s/{}]", meant) else ""
+        instead = instead or f'write "{decoded}"'
+        return f'requests are matched as they are decoded: {instead}, not "{path}"'
+    return ""
 
 
 def check_app(app: object, *, wsgi: bool, name: str) -> None:
