@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount
 
-from .conflicts import is_root_mount, ordered_routes
+from .conflicts import described, is_root_mount, ordered_routes, path_of
 from .errors import FPSError, PluginError
 from .gate import guarded, unavailable
 from .hooks import RedirectException
@@ -114,6 +114,17 @@ def mount_problems(collected: Collected) -> Iterator[FPSError]:
             residents.settle(route, name)
         except FPSError as error:
             yield error
+
+
+def hidden_mounts(collected: Collected) -> Iterator[str]:
+    """Yield a line for each mount of a plugin that another one of its own comes before."""
+    first: dict[tuple[str, str], BaseRoute] = {}
+    for name, route in ordered_routes(collected):
+        if isinstance(route, Mount):
+            other = first.setdefault((name, route.path), route)
+            if other is not route and name in collected.loaded.plugins:
+                both = f"{described(other)} answers, not {described(route)}"
+                yield f'plugin "{name}" mounts two apps at {path_of(route)}: {both}'
 
 
 def settled_routes(collected: Collected, residents: Residents) -> list[tuple[str, BaseRoute]]:

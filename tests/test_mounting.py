@@ -984,6 +984,26 @@ def test_a_conflict_with_a_configured_mount_names_the_place_of_the_mount(
     assert '/hello/ of "fps" (tools:app, fps.toml:3:7) claim the same requests' in found.stderr
 
 
+def test_two_apps_at_one_path_of_one_plugin_are_told_of(site: Site, cli: Cli) -> None:
+    source = """
+        from fps_lite import hookimpl, mount
+
+        async def app(scope, receive, send): ...
+
+        async def other(scope, receive, send): ...
+
+        @hookimpl
+        def routes():
+            return [mount("/x", app), mount("/x", other), mount("/y", app)]
+        """
+    site.plugin("twice", source)
+    found = cli("check")
+    assert found.returncode == 0
+    (line,) = [line for line in found.stderr.splitlines() if "warning" in line]
+    said = r'warning: plugin "twice" mounts two apps at /x/: .*\.app, .*:4 answers, not .*\.other, '
+    assert re.match(said, line), line
+
+
 @pytest.mark.usefixtures("tools")
 def test_wsgi_app_named_on_the_command_line_is_served(serve: Callable[..., Any]) -> None:
     server = serve("tools:wsgi")
