@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     Watch = Callable[[str], AbstractContextManager[None]]
     """Watches its body, which runs code of the one that is named."""
 
-OURS = ("fps_lite", "fps_lite.server", "fps_lite.access")
+OURS = ("fps_lite", "fps_lite.server", "fps_lite.access", "fps_lite.python")
 """The loggers without which nothing is heard of the server."""
+OF_OURS = {
+    "the levels": "level",
+    "the handlers": "handlers",
+    "the filters": "filters",
+    "the propagation": "propagate",
+}
+"""What is kept of each: how it is told, and the attribute."""
 
 
 def unwatched(_: str) -> AbstractContextManager[None]:
@@ -61,21 +68,30 @@ class _Kept:
 
 def _kept() -> Iterator[_Kept]:
     root = logging.getLogger()
-    yield _Kept("the root logger's handlers", lambda: list(root.handlers), _set_handlers)
+    yield _Kept("the root logger's handlers", _handlers, _set_handlers)
     yield _Kept("the root logger's level", lambda: root.level, root.setLevel)
     yield _Kept("what logging disables", lambda: root.manager.disable, logging.disable)
     known = [*map(logging.getLogger, OURS), *_loggers()]
     disabled = partial(_disabled, known)
     yield _Kept("which loggers are disabled", disabled, partial(_set_disabled, known))
-    yield _Kept("the levels of fps-lite's loggers", _levels, _set_levels)
+    for what, attribute in OF_OURS.items():
+        values = partial(_values, attribute)
+        yield _Kept(f"{what} of fps-lite's loggers", values, partial(_set_values, attribute))
+    yield _Kept("which signals are blocked", _blocked, _set_blocked)
     for number in sorted(signal.Signals):
         see, restore = partial(signal.getsignal, number), partial(_set_signal, number)
         yield _Kept(f"the handler of {number.name}", see, restore)
     yield _Kept("the event loop policy", _policy, _set_policy)
 
 
-def _set_handlers(handlers: list[logging.Handler]) -> None:
-    logging.getLogger().handlers[:] = handlers
+def _handlers() -> list[tuple[logging.Handler, int, list[Any]]]:
+    return [(one, one.level, list(one.filters)) for one in logging.getLogger().handlers]
+
+
+def _set_handlers(handlers: list[tuple[logging.Handler, int, list[Any]]]) -> None:
+    logging.getLogger().handlers[:] = [handler for handler, _, _ in handlers]
+    for handler, level, filters in handlers:
+        handler.level, handler.filters = level, filters
 
 
 def _loggers() -> list[logging.Logger]:
@@ -92,13 +108,27 @@ def _set_disabled(loggers: list[logging.Logger], states: list[bool]) -> None:
         one.disabled = state
 
 
-def _levels() -> list[int]:
-    return [logging.getLogger(name).level for name in OURS]
+def _values(attribute: str) -> list[Any]:
+    """Return an attribute of each of our loggers; of a list a copy."""
+    values = [getattr(logging.getLogger(name), attribute) for name in OURS]
+    return [list(value) if isinstance(value, list) else value for value in values]
 
 
-def _set_levels(levels: list[int]) -> None:
-    for name, level in zip(OURS, levels, strict=True):
-        logging.getLogger(name).setLevel(level)
+def _set_values(attribute: str, values: list[Any]) -> None:
+    for name, value in zip(OURS, values, strict=True):
+        logger = logging.getLogger(name)
+        if attribute == "level":  # loggers remember what is enabled, until a level is set
+            logger.setLevel(value)
+        else:
+            setattr(logger, attribute, value)
+
+
+def _blocked() -> set[int]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def _set_blocked(blocked: set[int]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _set_signal(number: int, handler: Any) -> None:

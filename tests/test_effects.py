@@ -32,9 +32,13 @@ logging.getLogger().addHandler(logging.NullHandler())
 logging.getLogger().setLevel(logging.CRITICAL)
 logging.disable(logging.CRITICAL)
 logging.getLogger("fps_lite.server").setLevel(logging.CRITICAL)
+logging.getLogger("fps_lite").addHandler(logging.NullHandler())
+logging.getLogger("fps_lite.access").addFilter(lambda record: False)
+logging.getLogger("fps_lite.access").propagate = False
 logging.config.dictConfig({"version": 1})
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
 
 class Policy(asyncio.DefaultEventLoopPolicy):
     pass
@@ -52,7 +56,9 @@ def routes():
 """
 CHANGED = (
     "the root logger's handlers, the root logger's level, what logging disables, "
-    "which loggers are disabled, the levels of fps-lite's loggers, the handler of SIGINT, "
+    "which loggers are disabled, the levels of fps-lite's loggers, "
+    "the handlers of fps-lite's loggers, the filters of fps-lite's loggers, "
+    "the propagation of fps-lite's loggers, which signals are blocked, the handler of SIGINT, "
     "the handler of SIGTERM, the event loop policy: undone"
 )
 
@@ -62,13 +68,19 @@ def process_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     root.handlers[:], root.level = handlers, level
     for number, handler in signals.items():
         signal.signal(number, handler)
     asyncio.set_event_loop_policy(None)
     logging.disable(logging.NOTSET)
     logging.getLogger("fps_lite.server").setLevel(logging.NOTSET)
+    logging.getLogger("fps_lite").handlers.clear()
+    access = logging.getLogger("fps_lite.access")
+    access.propagate = True
+    access.filters.clear()
     for logger in logging.getLogger().manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
@@ -85,6 +97,10 @@ def test_each_effect_is_undone_and_told_in_one_line() -> None:
     assert type(asyncio.get_event_loop_policy()) is asyncio.DefaultEventLoopPolicy
     server = logging.getLogger("fps_lite.server")
     assert (root.manager.disable, server.disabled, server.level) == (0, False, logging.NOTSET)
+    access = logging.getLogger("fps_lite.access")
+    assert (access.propagate, access.filters) == (True, [])
+    assert logging.getLogger("fps_lite").handlers == []
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
 def test_nothing_is_told_of_one_that_does_nothing() -> None:
@@ -111,6 +127,18 @@ def test_effects_are_undone_when_the_import_fails() -> None:
         exec(code)
     assert logging.getLogger().level == level
     assert effects.lines == ["somebody changed the root logger's level: undone"]
+
+
+def test_what_is_done_to_a_handler_of_the_root_logger_is_undone() -> None:
+    effects = Effects()
+    handler = logging.NullHandler()
+    logging.getLogger().addHandler(handler)
+    with effects.watch("somebody"):
+        handler.setLevel(logging.CRITICAL)
+    with effects.watch("somebody"):
+        handler.addFilter(logging.Filter("nobody"))
+    assert (handler.level, handler.filters) == (logging.NOTSET, [])
+    assert effects.lines == ["somebody changed the root logger's handlers: undone"] * 2
 
 
 def test_watching_works_in_a_thread() -> None:
