@@ -380,7 +380,19 @@ def test_prefix_may_hold_any_character(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/event-stream", ""])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/json",
+        "text/event-stream",
+        "",
+        "text/html;q=0",
+        "application/json, TEXT/HTML ; Q=0.000",
+        "text/html-not",
+        "text/*",
+    ],
+)
 def test_bare_path_is_answered_without_a_redirect(method: str, accept: str) -> None:
     with client_of(mount("/x", foreign()), Route("/", states)) as client:
         answer = client.request(method, "/x?a=1", headers={"accept": accept})
@@ -397,6 +409,17 @@ def test_bare_path_leads_who_reads_html_to_the_slash(method: str, code: int) -> 
         if code == 307:
             assert answer.headers["location"] == "/pre/x/?a=1&b=%20%2F"
         assert client.request(method, "/pre/x/?a=1", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["TEXT/HTML", "application/json, Text/Html;level=1;q=0.1", "text/html;q=0, text/html;q=1"],
+)
+def test_html_is_asked_for_in_letters_of_any_size_and_with_any_weight(accept: str) -> None:
+    with client_of(mount("/x", foreign())) as client:
+        assert client.get("/x", headers={"accept": accept}).status_code == 307
+        headers = [("accept", "application/json"), ("accept", accept)]
+        assert client.get("/x", headers=headers).status_code == 307
 
 
 def test_redirect_never_leads_to_another_host() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -28,6 +29,7 @@ NOBODY_RUNS = (
     "a plugin's hook returns, not among those of an app that is mounted."
 )
 IN_A_PATH = "/:@!$&'()*+,;=~"
+_NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
 def mount(  # noqa: PLR0913 - each is a fact about the app
@@ -182,8 +184,17 @@ class ForeignMount(Mount):
 
 
 def _reads_html(scope: Scope) -> bool:
-    reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-    return reads and "text/html" in Headers(scope=scope).get("accept", "")
+    """Tell whether a page is asked for by name: `*/*` is what any client sends."""
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    accepted = ",".join(Headers(scope=scope).getlist("accept")).lower()
+    return any(map(_is_html, accepted.split(",")))
+
+
+def _is_html(accepted: str) -> bool:
+    """Tell whether one range of an `Accept` is HTML, and not with a weight of zero."""
+    kind, *parameters = (part.strip() for part in accepted.split(";"))
+    return kind == "text/html" and not any(_NO_WEIGHT.fullmatch(one) for one in parameters)
 
 
 def _with_slash(scope: Scope) -> str:
