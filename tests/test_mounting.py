@@ -428,6 +428,63 @@ def test_redirect_never_leads_to_another_host() -> None:
     assert answer.headers["location"] == "/evil.example/x/"
 
 
+def leading_back(location: str) -> ASGIApp:
+    """Return an app that leads from the path with a slash to `location`, `{}` being its root."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].endswith("/"):
+            value = location.replace("{}", scope["root_path"]).encode()
+            # As Datasette writes it.
+            headers = [(b"Location", value)]
+            await send({"type": "http.response.start", "status": 302, "headers": headers})
+            await send({"type": "http.response.body"})
+            return
+        await PlainTextResponse(scope["path"])(scope, receive, send)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "location, accept",
+    [
+        ("{}?a=1", "text/html"),
+        ("{}?a=1", "*/*"),
+        ("http://host{}?a=1", "text/html"),
+        ("http://host{}?a=1", "*/*"),
+        ("../x?a=1", "text/html"),
+    ],
+)
+@pytest.mark.parametrize("isolated", [False, True])
+def test_app_that_leads_back_to_the_bare_path_is_asked_for_that(
+    location: str, accept: str, *, isolated: bool
+) -> None:
+    routes = [mount("/x", leading_back(location), lifespan=False)]
+    config = {"on_failure": "isolate"} if isolated else {}
+    with client_of(*routes, p={"prefix": "/pre", **config}) as client:
+        for path in ("/pre/x?a=1", "/pre/x/?a=1"):
+            answer = client.get(path, headers={"accept": accept}, follow_redirects=True)
+            assert (answer.status_code, answer.text) == (200, "/pre/x")
+            assert len(answer.history) <= 2
+
+
+@pytest.mark.parametrize(
+    "location, method",
+    [
+        ("{}?a=1", "POST"),
+        ("{}", "GET"),
+        ("{}?a=2", "GET"),
+        ("{}/login?a=1", "GET"),
+        ("http://other{}?a=1", "GET"),
+        ("http://[", "GET"),
+    ],
+)
+def test_app_that_leads_elsewhere_goes_on_with_the_slash(location: str, method: str) -> None:
+    with client_of(mount("/x", leading_back(location), lifespan=False)) as client:
+        assert client.request(method, "/x/?a=1").status_code == 302
+        assert client.get("/x?a=1", headers={"accept": "text/html"}).status_code == 307
+        assert client.get("/x?a=1").status_code == 302
+
+
 def test_neighbours_of_a_mount_are_not_its() -> None:
     with client_of(mount("/lab", foreign()), Route("/labels", states)) as client:
         assert client.get("/labels").json() == ["fps"]

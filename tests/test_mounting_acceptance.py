@@ -209,6 +209,19 @@ def browses(client: httpx2.Client, url: str) -> None:
     assert [row["name"] for row in rows] == ["wren", "crane"]
 
 
+@pytest.mark.usefixtures("composed")
+def test_datasette_that_does_not_know_its_prefix_ends_in_an_answer(
+    site: Site, work: Path, serve: Serve
+) -> None:
+    site.module("unaware", "from datasette.app import Datasette\napp = Datasette([]).app()")
+    (work / "fps.toml").write_text('[[fps.mounts]]\npath = "/browse"\napp = "unaware:app"\n')
+    url = f"{serve().url}/browse"
+    for accept in ("text/html", "*/*"):
+        headers = {"accept": accept}
+        answer = httpx2.get(url, headers=headers, follow_redirects=True, timeout=30)
+        assert (answer.status_code, str(answer.url)) == (404, url)
+
+
 def administers(client: httpx2.Client, url: str) -> None:
     followed = crawl(client, url, depth=2)
     assert any(link.startswith(f"{url}/statics/") for link in followed)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
-from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Mount
 
@@ -15,6 +13,7 @@ from fps_lite.gate import unavailable
 
 from .residents import Resident
 from .shapes import check_app, check_factory, imported, path_problem, wsgi_middleware
+from .slashes import leads_back, reads, reads_html, with_slash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +27,6 @@ NOBODY_RUNS = (
     "Service Unavailable: nobody runs this mount(). It must be among the routes that "
     "a plugin's hook returns, not among those of an app that is mounted."
 )
-IN_A_PATH = "/:@!$&'()*+,;=~"
-_NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
 def mount(  # noqa: PLR0913 - each is a fact about the app
@@ -117,12 +114,14 @@ class Foreign(Lodging):
     def __init__(self, resident: Resident, *, strip_prefix: bool) -> None:
         super().__init__(resident)
         self.strip_prefix = strip_prefix
+        self.leads_back = False
+        """The app has led from the path with the slash to the bare one: it gets that as it is."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on as the app is to see it."""
         inner = self._shown(scope)
         try:
-            await super().__call__(inner, receive, send)
+            await super().__call__(inner, receive, self._noticing(send, inner))
         finally:
             # Metrics and traces outside name a request by the route that answered it.
             scope.update({key: inner[key] for key in SEEN_OUTSIDE if key in inner})
@@ -133,11 +132,23 @@ class Foreign(Lodging):
         inner = {key: value for key, value in scope.items() if key != "router"}
         inner["app_root_path"] = root
         path, raw = scope["path"], scope.get("raw_path")
-        if path == root:
+        if path == root and not self.leads_back:
             path, raw = path + "/", raw and raw + b"/"
         if self.strip_prefix and path.startswith(root):
             path, raw = path[len(root) :], raw and _without(raw, root)
         return {**inner, "path": path, **({"raw_path": raw} if raw else {})}
+
+    def _noticing(self, send: Send, inner: Scope) -> Send:
+        """Return a `send` that notices when the app leads back to the bare path."""
+        root = inner["root_path"]
+        if not root or self.leads_back or inner["path"] != root + "/" or not reads(inner):
+            return send
+
+        async def noticed(message: Message) -> None:
+            self.leads_back = self.leads_back or leads_back(message, inner)
+            await send(message)
+
+        return noticed
 
 
 def _without(raw: bytes, root: str) -> bytes:
@@ -177,32 +188,12 @@ class ForeignMount(Mount):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or lead a browser from the bare path to the one with a slash."""
-        if scope["path"] == scope["root_path"] != "" and _reads_html(scope):
-            await RedirectResponse(_with_slash(scope), 307)(scope, receive, send)
+        is_bare = scope["path"] == scope["root_path"] != ""
+        lodging: Any = self._base_app  # in `app` a guard may stand before it
+        if is_bare and not lodging.leads_back and reads_html(scope):
+            await RedirectResponse(with_slash(scope), 307)(scope, receive, send)
         else:
             await super().handle(scope, receive, send)
-
-
-def _reads_html(scope: Scope) -> bool:
-    """Tell whether a page is asked for by name: `*/*` is what any client sends."""
-    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
-        return False
-    accepted = ",".join(Headers(scope=scope).getlist("accept")).lower()
-    return any(map(_is_html, accepted.split(",")))
-
-
-def _is_html(accepted: str) -> bool:
-    """Tell whether one range of an `Accept` is HTML, and not with a weight of zero."""
-    kind, *parameters = (part.strip() for part in accepted.split(";"))
-    return kind == "text/html" and not any(_NO_WEIGHT.fullmatch(one) for one in parameters)
-
-
-def _with_slash(scope: Scope) -> str:
-    """Return where the slash is: a path alone, as the client's Host may be a lie."""
-    # Two slashes at its start would make a host of what follows.
-    path = "/" + quote(scope["path"].lstrip("/"), IN_A_PATH) + "/"
-    query = scope["query_string"].decode("latin-1")
-    return f"{path}?{query}" if query else path
 
 
 def _as_websocket(send: Send, scope: Scope) -> Send:
