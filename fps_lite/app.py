@@ -42,8 +42,9 @@ NOT_YET = {
     "reload": "expected false: reloading is not supported yet",
 }
 NOT_STARTED = (
-    "Service Unavailable: the app is not running. Its host must enter "
-    "`app.router.lifespan_context(app)` in its own lifespan."
+    "Service Unavailable: the app is not running. A host app must enter "
+    "`app.router.lifespan_context(app)` in its own lifespan; a server must run the app's "
+    "(uvicorn: --lifespan on)."
 )
 
 

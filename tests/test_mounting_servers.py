@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx2
@@ -64,10 +64,17 @@ def url(request: pytest.FixtureRequest, site: Site, work: Path, serve: Serve) ->
     if request.param == "fps-lite":
         yield serve().url
         return
+    with running(COMMANDS[request.param]) as url:
+        yield url
+
+
+@contextmanager
+def running(command: str) -> Iterator[str]:
+    """Run another server as a process; yield its URL when it listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = COMMANDS[request.param].format(port=port).split()
+    words = command.format(port=port).split()
     process = subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
@@ -104,6 +111,14 @@ def test_root_path_is_right_whether_the_proxy_strips_it_or_not(url: str) -> None
             moved = client.get(f"{sent}/x?a=1", headers={"accept": "text/html"})
             assert moved.headers["location"] == "/root/er/x/?a=1"
             assert client.get(f"{sent}/nowhere").status_code == 404
+
+
+@pytest.mark.usefixtures("work")
+def test_server_that_runs_no_lifespan_is_told_what_to_do() -> None:
+    with running("uvicorn fps_lite.main:app --port {port} --lifespan off") as url:
+        answer = httpx2.get(url, timeout=20)
+    assert answer.status_code == 503
+    assert "a server must run the app's (uvicorn: --lifespan on)" in answer.text
 
 
 def test_app_named_on_the_command_line_is_the_root_mount(site: Site, serve: Serve) -> None:
