@@ -153,6 +153,11 @@ async def exits(receive: Receive, _: Send) -> bool:
     sys.exit(3)
 
 
+async def exits_without_a_word(receive: Receive, _: Send) -> bool:
+    await receive()
+    raise SystemExit
+
+
 async def hangs(_: Receive, __: Send) -> bool:
     await asyncio.Event().wait()
     return False
@@ -185,6 +190,7 @@ STARTS: dict[Step, str] = {
     says_it_with_a_group_of_tracebacks: "did not start: ValueError: no database",
     raises_after_receive: "did not start: ValueError: no database",
     exits: "did not start: SystemExit: 3",
+    exits_without_a_word: "did not start: SystemExit",
     hangs: f"did not start within {LIMIT:g} s",
     hangs_after_receive: f"did not start within {LIMIT:g} s",
 }

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fps_lite.errors import StartupError
+from fps_lite.plugins import reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -132,7 +133,7 @@ class _NoLifespanError(Exception):
 def _line(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError):
         return "its lifespan was cancelled"
-    return f"{type(error).__name__}: {error}"
+    return reason(error)
 
 
 def _said(message: str) -> str:

@@ -110,4 +110,5 @@ def _reason(error: BaseException) -> str:
     if not theirs:
         return text
     file, line = theirs[-1]
-    return f"{type(error).__name__}: {text} ({file}:{line})"
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{said} ({file}:{line})"

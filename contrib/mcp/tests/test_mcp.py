@@ -370,6 +370,7 @@ def test_what_is_no_server_is_refused_in_one_line(app: str, problem: str) -> Non
     [
         ("\nraise ValueError('no key')", "ValueError: no key ({}:2)"),
         ("import sys\nsys.exit('bye')", "SystemExit: bye ({}:2)"),
+        ("raise SystemExit", "SystemExit ({}:1)"),
         ("\n\nimport nowhere", "ModuleNotFoundError: No module named 'nowhere' ({}:3)"),
         ("def f(:", "SyntaxError: invalid syntax ({}:1)"),
     ],
