@@ -622,6 +622,59 @@ def test_http_answer_to_a_websocket_closes_it_where_the_server_cannot_deny(
     assert closed.value.code == 1008
 
 
+async def knows_http_alone(scope: Scope, _: Receive, __: Send) -> None:
+    assert scope["type"] == "http"
+
+
+async def ignores_all_but_http(_: Scope, __: Receive, ___: Send) -> None: ...
+
+
+async def raises_when_connected(_: Scope, receive: Receive, __: Send) -> None:
+    await receive()
+    raise ValueError("broken")
+
+
+@pytest.mark.parametrize("kind", [mount, Mount])
+@pytest.mark.parametrize(
+    "app, why",
+    [
+        (knows_http_alone, r"AssertionError.* \(.*test_mounting\.py:\d+\)"),
+        (ignores_all_but_http, "it did nothing"),
+    ],
+)
+def test_websocket_to_an_app_that_knows_none_is_refused_in_one_line(
+    kind: Callable[..., BaseRoute],
+    app: ASGIApp,
+    why: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        client_of(kind("/x", app)) as client,
+        pytest.raises(WebSocketDisconnect) as closed,
+        client.websocket_connect("/x/n"),
+    ):
+        pass
+    assert (type(closed.value), closed.value.code) == (WebSocketDisconnect, 1008)
+    (line,) = caplog.messages
+    assert re.fullmatch(f"the app mounted at /x does not answer websockets: {why}", line)
+
+
+def test_error_of_an_app_that_answers_websockets_is_an_error() -> None:
+    async def broken(_: WebSocket) -> None:
+        raise ValueError("broken")
+
+    routed = Starlette(routes=[WebSocketRoute("/n", broken)])
+    with client_of(
+        mount("/x", raises_when_connected, lifespan=False), mount("/y", routed)
+    ) as client:
+        for path in ("/x/n", "/y/n"):
+            with (
+                pytest.raises(ValueError, match="broken"),
+                client.websocket_connect(path),
+            ):
+                pass
+
+
 def test_websocket_to_an_app_that_is_down_is_closed() -> None:
     def broken(_: str) -> ASGIApp:
         raise ValueError("no app today")

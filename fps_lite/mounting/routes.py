@@ -14,6 +14,7 @@ from fps_lite.gate import unavailable
 from .residents import Resident
 from .shapes import check_app, check_factory, imported, path_problem, wsgi_middleware
 from .slashes import leads_back, reads, reads_html, with_slash
+from .websockets import answer_websocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SEEN_OUTSIDE = ("route", "endpoint", "path_params")
-POLICY_VIOLATION = 1008  # a websocket close code
 NOT_RUNNING = "Service Unavailable: a mounted app is not running"
 NOBODY_RUNS = (
     "Service Unavailable: nobody runs this mount(). It must be among the routes that "
@@ -86,10 +86,11 @@ class Lodging:
             why = NOT_RUNNING if self.resident.adopted else NOBODY_RUNS
             await unavailable(scope, receive, send, why=why)
             return
-        if scope["type"] == "websocket":
-            send = _as_websocket(send, scope)
         scope["state"] = {**scope.get("state", {}), **self.resident.state}
-        await self.inside(app)(scope, receive, send)
+        if scope["type"] == "websocket":
+            await answer_websocket(self.inside(app), scope, receive, send)
+        else:
+            await self.inside(app)(scope, receive, send)
 
     def inside(self, app: ASGIApp) -> ASGIApp:
         """Return what stands between this and the running app: nothing."""
@@ -194,18 +195,3 @@ class ForeignMount(Mount):
             await RedirectResponse(with_slash(scope), 307)(scope, receive, send)
         else:
             await super().handle(scope, receive, send)
-
-
-def _as_websocket(send: Send, scope: Scope) -> Send:
-    """Return a `send` that answers a websocket as one: some apps answer it like HTTP."""
-    can_deny = "websocket.http.response" in (scope.get("extensions") or {})
-
-    async def translated(message: Message) -> None:
-        if not message["type"].startswith("http."):
-            await send(message)
-        elif can_deny:
-            await send({**message, "type": f"websocket.{message['type']}"})
-        elif message["type"] == "http.response.start":
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
-
-    return translated
