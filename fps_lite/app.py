@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,8 +121,10 @@ class Application(Starlette):
     def __init__(self, collected: Collected, lifespans: Lifespans, **parts: Any) -> None:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            self._make_middleware()
-            async with lifespans.running():
+            async with AsyncExitStack() as stack:
+                with collected.watches.start("the start of the app"):
+                    self._make_middleware()
+                    await stack.enter_async_context(lifespans.running())
                 yield
 
         settings = collected.loaded.settings

@@ -36,7 +36,7 @@ def lifespans_of(
     wanted = loaded.order.names if names is None else loaded.order.required_by(names)
     units = [_unit(one, loaded) for one in collected.contributions if one.name in wanted]
     return Lifespans(
-        [*units, *(_resident_units(residents, loaded) if residents else ())],
+        [*units, *(_resident_units(residents, collected) if residents else ())],
         core={"config_of": loaded.config_of},
         startup_timeout=loaded.settings.startup_timeout,
         shutdown_timeout=loaded.settings.shutdown_timeout,
@@ -57,25 +57,31 @@ def _unit(contribution: Contribution, loaded: Loaded) -> Unit:
     )
 
 
-def _resident_units(residents: Residents, loaded: Loaded) -> Iterator[Unit]:
+def _resident_units(residents: Residents, collected: Collected) -> Iterator[Unit]:
     """Yield a unit for each mounted app: it runs while the plugins that mount it do."""
+    loaded = collected.loaded
     for number, (resident, places) in enumerate(residents.places.items()):
         owners = frozenset(place.owner for place in places) & loaded.plugins.keys()
         isolated = owners and all(loaded.plugins[name].isolated for name in owners)
         of = f' of plugin "{places[0].owner}"' if owners else ""
+        title = f"the app mounted at {places[0]}{of}"
+        watch = partial(collected.watches.factories, f"the factory of {title}")
+        prefix = loaded.settings.root_path + places[0].path
         yield Unit(
             name=f"{places[0].owner} {number}",
-            enter=partial(_inhabit, resident, loaded.settings.root_path + places[0].path),
+            enter=partial(_inhabit, resident, prefix, watch),
             after=owners,
             # With two of them, it is still wanted when one is down.
             requires=owners if len(owners) == 1 else frozenset(),
             on_failure="isolate" if isolated else "fatal",
-            title=f"the app mounted at {places[0]}{of}",
+            title=title,
         )
 
 
-def _inhabit(resident: Resident, prefix: str, _: Mapping[str, Any]) -> Any:
-    return resident.running(prefix)
+def _inhabit(
+    resident: Resident, prefix: str, watch: Callable[[], Any], _: Mapping[str, Any]
+) -> Any:
+    return resident.running(prefix, watch)
 
 
 def _enter(contribution: Contribution, state: Mapping[str, Any]) -> Any:

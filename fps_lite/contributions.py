@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from .effects import unwatched
+from .effects import UNWATCHED
 from .errors import FPSError, PluginError
 from .hooks import Context
 from .mounts import configured_mounts
@@ -24,7 +24,7 @@ from .settings import PluginConfig
 if TYPE_CHECKING:
     from starlette.types import ExceptionHandler
 
-    from .effects import Watch
+    from .effects import Watch, Watches
     from .plugins import Loaded
 
 OUTSIDE, BETWEEN, INSIDE = range(3)
@@ -54,6 +54,8 @@ class Collected:
     loaded: Loaded
     contributions: tuple[Contribution, ...]
     errors: tuple[FPSError, ...]
+    watches: Watches = UNWATCHED
+    """What surrounds foreign code from here on."""
 
     def masked(self, text: str) -> str:
         """Return `text` with every known secret masked."""
@@ -72,12 +74,13 @@ def context_of(plugin: Plugin, loaded: Loaded) -> Context:
     )
 
 
-def collect(loaded: Loaded, *, root: str | None = None, watch: Watch = unwatched) -> Collected:
+def collect(loaded: Loaded, *, root: str | None = None, watches: Watches = UNWATCHED) -> Collected:
     """Ask every plugin that takes part, going on after each fault.
 
-    `root` is one more app to mount, at the root: `module:object`. `watch` is entered around
-    the code of each plugin and the import of each app.
+    `root` is one more app to mount, at the root: `module:object`. `watches` are entered around
+    the code of each plugin and of each app.
     """
+    watch = watches.imports
     steps = [_watched(plugin, context_of(plugin, loaded), watch) for plugin in loaded.enabled]
     faults = [
         PluginError(mask(f"{contribution.plugin.found}: {problem}", loaded.secrets))
@@ -86,7 +89,7 @@ def collect(loaded: Loaded, *, root: str | None = None, watch: Watch = unwatched
     ]
     mounted, errors = _core(loaded, root, watch)
     contributions = (*(contribution for contribution, _ in steps), *mounted)
-    return Collected(loaded, contributions, (*loaded.errors, *faults, *errors))
+    return Collected(loaded, contributions, (*loaded.errors, *faults, *errors), watches)
 
 
 def _core(

@@ -1,4 +1,4 @@
-"""What foreign code does to the process when it is imported: seen, undone, told.
+"""What foreign code does to the process when it is imported or makes an app: seen, undone, told.
 
 Only the command's process is ours to tidy; a library leaves its host's as it is.
 """
@@ -15,12 +15,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 
     Watch = Callable[[str], AbstractContextManager[None]]
     """Watches its body, which runs code of the one that is named."""
+    Handlers = list[tuple[logging.Handler, int, list[Any]]]
+    """Handlers, each with its level and its filters."""
 
-OURS = ("fps_lite", "fps_lite.server", "fps_lite.access", "fps_lite.python")
+OURS = ("fps_lite", "fps_lite.server", "fps_lite.access", "fps_lite.python", "hypercorn.error")
 """The loggers without which nothing is heard of the server."""
 OF_OURS = {
     "the levels": "level",
@@ -36,25 +38,88 @@ def unwatched(_: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+@dataclass(frozen=True)
+class Watches:
+    """What surrounds foreign code, by when it runs."""
+
+    imports: Watch = unwatched
+    factories: Watch = unwatched
+    """Each call of a factory, in the start of the app."""
+    start: Watch = unwatched
+    """The whole start of the app, in which lifespans run side by side."""
+
+
+UNWATCHED = Watches()
+
+
 @dataclass
 class Effects:
     """What was undone so far, one line for each of those who did it."""
 
     lines: list[str] = field(default_factory=list)
 
-    @contextmanager
-    def watch(self, who: str) -> Iterator[None]:
+    @property
+    def watches(self) -> Watches:
+        """Return what undoes what foreign code does."""
+        return Watches(self.watch, self.watch_factory, self.watch_start)
+
+    def watch(self, who: str) -> AbstractContextManager[None]:
         """Undo what the body does to logging, signals and event loops, and say that `who` did."""
-        before = [(kept, kept.state()) for kept in _kept()]
-        try:
-            yield
-        finally:
-            changed = [(kept, state) for kept, state in before if kept.state() != state]
-            for kept, state in changed:
-                kept.restore(state)
-            if changed:
-                names = ", ".join(kept.name for kept, _ in changed)
-                self.lines.append(f"{who} changed {names}: undone")
+        return _undoing(_kept(), who, self.lines.append)
+
+    def watch_factory(self, who: str) -> AbstractContextManager[None]:
+        """Undo the same when the app starts, and log it: nobody reads the lines any more."""
+        return _undoing(_kept(), who, _logged)
+
+    def watch_start(self, who: str) -> AbstractContextManager[None]:
+        """Keep what is heard of the server; what lifespans do besides is their own business."""
+        return _undoing(_kept_log(), who, _logged)
+
+
+async def stepwise(awaitable: Awaitable[Any], watch: Callable[[], Any]) -> Any:
+    """Await with `watch()` around each step: what others do between them is not watched."""
+    return await _Steps(awaitable, watch)
+
+
+class _Steps:
+    def __init__(self, awaitable: Awaitable[Any], watch: Callable[[], Any]) -> None:
+        self.awaitable = awaitable
+        self.watch = watch
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        async def whole() -> Any:
+            return await self.awaitable
+
+        steps = whole()
+        step: Callable[[], Any] = partial(steps.send, None)
+        while True:
+            with self.watch():
+                try:
+                    wanted = step()
+                except StopIteration as end:
+                    return end.value
+            try:
+                step = partial(steps.send, (yield wanted))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for the steps
+                step = partial(steps.throw, error)
+
+
+@contextmanager
+def _undoing(what: Iterable[_Kept], who: str, tell: Callable[[str], None]) -> Iterator[None]:
+    before = [(kept, kept.state()) for kept in what]
+    try:
+        yield
+    finally:
+        changed = [(kept, state) for kept, state in before if kept.state() != state]
+        for kept, state in changed:
+            kept.restore(state)
+        if changed:
+            names = ", ".join(kept.name for kept, _ in changed)
+            tell(f"{who} changed {names}: undone")
+
+
+def _logged(line: str) -> None:
+    logging.getLogger("fps_lite").warning("%s", line)
 
 
 @dataclass(frozen=True)
@@ -67,16 +132,8 @@ class _Kept:
 
 
 def _kept() -> Iterator[_Kept]:
-    root = logging.getLogger()
     yield _Kept("the root logger's handlers", _handlers, _set_handlers)
-    yield _Kept("the root logger's level", lambda: root.level, root.setLevel)
-    yield _Kept("what logging disables", lambda: root.manager.disable, logging.disable)
-    known = [*map(logging.getLogger, OURS), *_loggers()]
-    disabled = partial(_disabled, known)
-    yield _Kept("which loggers are disabled", disabled, partial(_set_disabled, known))
-    for what, attribute in OF_OURS.items():
-        values = partial(_values, attribute)
-        yield _Kept(f"{what} of fps-lite's loggers", values, partial(_set_values, attribute))
+    yield from _kept_of_loggers(_loggers())
     yield _Kept("which signals are blocked", _blocked, _set_blocked)
     for number in sorted(signal.Signals):
         see, restore = partial(signal.getsignal, number), partial(_set_signal, number)
@@ -84,11 +141,42 @@ def _kept() -> Iterator[_Kept]:
     yield _Kept("the event loop policy", _policy, _set_policy)
 
 
-def _handlers() -> list[tuple[logging.Handler, int, list[Any]]]:
+def _kept_log() -> Iterator[_Kept]:
+    """Yield that without which nothing is heard of the server."""
+    handlers = _handlers()
+    yield _Kept("the root logger's handlers", partial(_still, handlers), _set_back)
+    yield from _kept_of_loggers([])
+
+
+def _kept_of_loggers(others: list[logging.Logger]) -> Iterator[_Kept]:
+    root = logging.getLogger()
+    yield _Kept("the root logger's level", lambda: root.level, root.setLevel)
+    yield _Kept("what logging disables", lambda: root.manager.disable, logging.disable)
+    known = [*map(logging.getLogger, OURS), *others]
+    disabled = partial(_disabled, known)
+    yield _Kept("which loggers are disabled", disabled, partial(_set_disabled, known))
+    for what, attribute in OF_OURS.items():
+        values = partial(_values, attribute)
+        yield _Kept(f"{what} of fps-lite's loggers", values, partial(_set_values, attribute))
+
+
+def _handlers() -> Handlers:
     return [(one, one.level, list(one.filters)) for one in logging.getLogger().handlers]
 
 
-def _set_handlers(handlers: list[tuple[logging.Handler, int, list[Any]]]) -> None:
+def _still(handlers: Handlers) -> Handlers:
+    """Return how those are now that were there, and are still."""
+    known = {handler for handler, _, _ in handlers}
+    return [one for one in _handlers() if one[0] in known]
+
+
+def _set_back(handlers: Handlers) -> None:
+    """Restore those, and leave others that came alone."""
+    known = {handler for handler, _, _ in handlers}
+    _set_handlers([*handlers, *(one for one in _handlers() if one[0] not in known)])
+
+
+def _set_handlers(handlers: Handlers) -> None:
     logging.getLogger().handlers[:] = [handler for handler, _, _ in handlers]
     for handler, level, filters in handlers:
         handler.level, handler.filters = level, filters

@@ -9,10 +9,11 @@ import sys
 import threading
 from typing import TYPE_CHECKING, TypeAlias
 
+import httpx2
 import pytest
 
 from fps_lite import create_app
-from fps_lite.effects import Effects
+from fps_lite.effects import Effects, stepwise
 
 if TYPE_CHECKING:
     import subprocess
@@ -177,13 +178,114 @@ def test_server_still_logs_and_stops_after_rude_imports(
 ) -> None:
     rude(site, work)
     server = serve()
-    import httpx2
-
     assert httpx2.get(f"{server.url}/x").text == "rude"
     assert server.stop() == 0
     said = "\n".join(server.lines)
     assert said.count("warning: ") == 2
     assert "GET /x 200" in said
+
+
+MAKES = """
+import asyncio, logging, logging.config
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+def change():
+    logging.config.dictConfig({"version": 1, "root": {"level": "CRITICAL"}})
+    logging.getLogger().addHandler(logging.NullHandler())
+
+def page(request):
+    return PlainTextResponse(str(len(logging.getLogger().handlers)))
+
+def plain(prefix):
+    change()
+    return Starlette(routes=[Route("/", page)])
+
+async def later(prefix):
+    await asyncio.sleep(0.01)
+    return plain(prefix)
+
+@asynccontextmanager
+async def kept(prefix):
+    await asyncio.sleep(0.01)
+    yield plain(prefix)
+
+@asynccontextmanager
+async def lifespan(app):
+    change()
+    yield
+
+living = Starlette(routes=[Route("/", page)], lifespan=lifespan)
+"""
+
+
+@pytest.mark.parametrize("factory", ["plain", "later", "kept"])
+def test_effects_of_a_factory_are_undone_and_told(
+    site: Site, work: Path, serve: Serve, factory: str
+) -> None:
+    site.module("makes", MAKES)
+    mounted = f'[[fps.mounts]]\npath = "/x"\nfactory = true\napp = "makes:{factory}"\n'
+    (work / "fps.toml").write_text(mounted)
+    server = serve()
+    assert httpx2.get(f"{server.url}/x").text == "1"
+    assert server.stop() == 0
+    said = "\n".join(server.lines)
+    changed = (
+        "the root logger's handlers, the root logger's level, which loggers are disabled: undone"
+    )
+    assert said.count(f"the factory of the app mounted at /x changed {changed}") == 1
+    assert said.count(": undone") == 1
+    assert "GET /x 200" in said
+
+
+def test_log_of_the_server_outlives_a_lifespan_and_so_does_what_that_adds(
+    site: Site, work: Path, serve: Serve
+) -> None:
+    site.module("makes", MAKES)
+    (work / "fps.toml").write_text('[[fps.mounts]]\npath = "/x"\napp = "makes:living"\n')
+    server = serve()
+    assert httpx2.get(f"{server.url}/x").text == "2"
+    assert server.stop() == 0
+    said = "\n".join(server.lines)
+    assert "the start of the app changed the root logger's handlers, the root" in said
+    assert "GET /x 200" in said
+
+
+def test_only_the_steps_of_an_awaitable_are_watched() -> None:
+    effects = Effects()
+    root = logging.getLogger()
+
+    async def other() -> None:
+        root.setLevel(logging.CRITICAL)
+
+    async def watched() -> object:
+        task = asyncio.current_task()
+        await asyncio.create_task(other())
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled()
+        root.addHandler(logging.NullHandler())
+        return task
+
+    async def cancelled() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    async def run() -> None:
+        task = await stepwise(watched(), lambda: effects.watch("somebody"))
+        assert task is asyncio.current_task()
+        with pytest.raises(ValueError, match="broken"):
+            await stepwise(broken(), lambda: effects.watch("somebody"))
+
+    async def broken() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("broken")
+
+    asyncio.run(run())
+    assert root.level == logging.CRITICAL
+    assert effects.lines == ["somebody changed the root logger's handlers: undone"]
 
 
 def test_library_leaves_its_host_as_it_is(

@@ -104,7 +104,7 @@ class Session:
         configure(self.loaded.settings.logging, secrets=self.loaded.secrets)
         loaded = self.loaded
         with redirect_stdout(sys.stderr):
-            return collect(loaded, root=self.root_app, watch=self.effects.watch)
+            return collect(loaded, root=self.root_app, watches=self.effects.watches)
 
     def config_of(self, kind: type[C], name: str | None = None) -> C:
         """Return the config of the one enabled plugin whose config is a `kind`."""

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from fps_lite.effects import stepwise
 
 from .driving import lifespan_of
 from .shapes import FACTORY, check_app, takes
@@ -13,6 +20,7 @@ from .wsgi import threads_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from types import TracebackType
 
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
@@ -44,9 +52,14 @@ class Resident:
         return replace(self, answer=None, state={}, adopted=True)
 
     @asynccontextmanager
-    async def running(self, prefix: str) -> AsyncIterator[None]:
-        """Make the app if there is a factory, and run its lifespan around the body."""
-        async with self._made(prefix) as self.app, self._living() as (answer, self.state):
+    async def running(
+        self, prefix: str, watch: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> AsyncIterator[None]:
+        """Make the app if there is a factory, and run its lifespan around the body.
+
+        `watch()` surrounds each step of the factory.
+        """
+        async with self._made(prefix, watch) as self.app, self._living() as (answer, self.state):
             self.answer = answer
             try:
                 yield
@@ -54,17 +67,20 @@ class Resident:
                 self.answer = None
 
     @asynccontextmanager
-    async def _made(self, prefix: str) -> AsyncIterator[Any]:
+    async def _made(
+        self, prefix: str, watch: Callable[[], AbstractContextManager[None]]
+    ) -> AsyncIterator[Any]:
         if self.factory is None:
             yield self.app
             return
         # Other servers call their factories with nothing.
-        made = self.factory(prefix) if takes(self.factory, FACTORY) else self.factory()
+        with watch():
+            made = self.factory(prefix) if takes(self.factory, FACTORY) else self.factory()
         if inspect.isawaitable(made):
-            made = await made
+            made = await stepwise(made, watch)
         try:
             if isinstance(made, AbstractAsyncContextManager):
-                async with made as app:
+                async with _Entered(made, watch) as app:
                     yield self._checked(app)
             else:
                 yield self._checked(made)
@@ -85,3 +101,26 @@ class Resident:
                 yield self.app, state
         else:
             yield self.app, {}
+
+
+class _Entered(AbstractAsyncContextManager[Any]):
+    """A factory's context manager, watched while it is entered."""
+
+    def __init__(
+        self,
+        manager: AbstractAsyncContextManager[Any],
+        watch: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.manager = manager
+        self.watch = watch
+
+    async def __aenter__(self) -> Any:
+        return await stepwise(self.manager.__aenter__(), self.watch)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self.manager.__aexit__(kind, error, trace)
