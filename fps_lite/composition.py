@@ -15,7 +15,7 @@ from .errors import FPSError, PluginError
 from .gate import guarded, unavailable
 from .hooks import RedirectException
 from .lifespan import Lifespans, Unit, manager
-from .mounting import Residents
+from .mounting import ForeignMount, Residents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -60,9 +60,12 @@ def _unit(contribution: Contribution, loaded: Loaded) -> Unit:
 def _resident_units(residents: Residents, collected: Collected) -> Iterator[Unit]:
     """Yield a unit for each mounted app: it runs while the plugins that mount it do."""
     loaded = collected.loaded
+    isolated_plugins = {name for name, one in loaded.plugins.items() if one.isolated}
     for number, (resident, places) in enumerate(residents.places.items()):
+        if resident.is_missing:
+            continue
         owners = frozenset(place.owner for place in places) & loaded.plugins.keys()
-        isolated = owners and all(loaded.plugins[name].isolated for name in owners)
+        isolated = all(one.isolated or one.owner in isolated_plugins for one in places)
         of = f' of plugin "{places[0].owner}"' if owners else ""
         title = f"the app mounted at {places[0]}{of}"
         watch = partial(collected.watches.factories, f"the factory of {title}")
@@ -120,6 +123,13 @@ def mount_problems(collected: Collected) -> Iterator[FPSError]:
             residents.settle(route, name)
         except FPSError as error:
             yield error
+
+
+def closed_mounts(collected: Collected) -> Iterator[str]:
+    """Yield a line for each mount of which nothing but a 503 is left."""
+    for _, route in ordered_routes(collected):
+        if isinstance(route, ForeignMount) and route.failure:
+            yield collected.masked(f"{route.where} is left out: {route.failure}")
 
 
 def hidden_mounts(collected: Collected) -> Iterator[str]:

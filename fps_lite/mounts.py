@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, FPSError, PluginError
-from .mounting import FactoryError, ForeignMount, WSGIAppError, mount, path_problem
+from .mounting import FactoryError, ForeignMount, WSGIAppError, closed, mount, path_problem
 from .plugins import RAISED, reason
 from .settings import MountConfig
 
@@ -69,8 +69,8 @@ def configured_mounts(
         with watch(f"{one.title} ({one.mount.app})"):
             try:
                 routes.append(_mounted(one))
-            except FPSError as error:
-                errors.append(PluginError(f"{one.where()}: {error}"))
+            except PluginError as error:
+                errors.append(error)
     return routes, errors
 
 
@@ -95,15 +95,19 @@ def _given_twice(wanted: Sequence[Wanted], key: str) -> Iterator[ConfigError]:
             )
 
 
-def _mounted(wanted: Wanted) -> BaseRoute:
+def _mounted(wanted: Wanted) -> ForeignMount:
+    """Return the mount; of an app that cannot be had and may fail alone, a closed one."""
+    isolated = wanted.mount.on_failure == "isolate"
     try:
         route = _route(wanted)
-    except FPSError:
-        raise
     except RAISED as error:
-        raise PluginError(f"cannot import {wanted.mount.app}: {reason(error)}") from error
+        told = isinstance(error, FPSError)
+        problem = str(error) if told else f"cannot import {wanted.mount.app}: {reason(error)}"
+        if not isolated:
+            raise PluginError(f"{wanted.where()}: {problem}") from error
+        route = closed(wanted.path, problem, name=wanted.mount.name)
     route.written = f"{wanted.mount.app}, {wanted.place_of('app')}"
-    route.where = wanted.where()
+    route.where, route.isolated = wanted.where(), isolated
     return route
 
 

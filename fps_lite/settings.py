@@ -137,6 +137,8 @@ class MountConfig(_Table, frozen=True, kw_only=True):
     lifespan: bool = True
     """`false` leaves the app's lifespan alone."""
     wsgi: bool = False
+    on_failure: Literal["fatal", "isolate"] = "fatal"
+    """`isolate`: when it fails, its path answers 503 and the others go on."""
 
 
 class Selection(_Table, frozen=True, kw_only=True):

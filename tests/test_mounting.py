@@ -1101,6 +1101,112 @@ def test_fault_in_configured_mounts_is_one_line_with_its_place(
     assert found.returncode in (3, 4)
 
 
+FAILING = """
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+import asyncio
+
+def page(request):
+    return PlainTextResponse("alive")
+
+@asynccontextmanager
+async def breaks(app):
+    raise ValueError("no database")
+    yield
+
+@asynccontextmanager
+async def crashes(app):
+    async with asyncio.TaskGroup() as group:
+        asked = asyncio.Event()
+        group.create_task(crash(asked))
+        yield {"asked": asked}
+
+async def crash(asked):
+    await asked.wait()
+    raise ValueError("boom")
+
+async def ask(request):
+    request.state.asked.set()
+    return PlainTextResponse("asked")
+
+starts_not = Starlette(lifespan=breaks)
+falls = Starlette(routes=[Route("/", ask)], lifespan=crashes)
+
+def makes(prefix):
+    raise ValueError("no app today")
+"""
+ISOLATED = """
+[[fps.mounts]]
+path = "/nowhere"
+app = "nowhere:app"
+on_failure = "isolate"
+
+[[fps.mounts]]
+path = "/number"
+app = "tools:number"
+on_failure = "isolate"
+
+[[fps.mounts]]
+path = "/starts_not"
+app = "failing:starts_not"
+on_failure = "isolate"
+
+[[fps.mounts]]
+path = "/makes"
+app = "failing:makes"
+factory = true
+on_failure = "isolate"
+
+[[fps.mounts]]
+path = "/falls"
+app = "failing:falls"
+on_failure = "isolate"
+
+[[fps.mounts]]
+path = "/tools"
+app = "tools:app"
+"""
+
+
+@pytest.mark.usefixtures("tools")
+def test_configured_mount_that_may_fail_alone_answers_503_and_the_others_go_on(
+    site: Site, work: Path, cli: Cli, serve: Callable[..., Any]
+) -> None:
+    site.module("failing", FAILING)
+    (work / "fps.toml").write_text(ISOLATED)
+    left_out = [
+        (
+            "warning: fps.toml:4:7: fps.mounts[0].app is left out: "
+            "cannot import nowhere:app: ModuleNotFoundError: No module named 'nowhere'"
+        ),
+        (
+            "warning: fps.toml:9:7: fps.mounts[1].app is left out: "
+            '"tools:number" of type "int" is no app'
+        ),
+    ]
+    found = cli("check")
+    assert (found.returncode, sorted(found.stderr.splitlines())) == (0, sorted(left_out))
+    server = serve()
+    with httpx2.Client(base_url=server.url, timeout=20) as client:
+        closed = ("/nowhere", "/number/n", "/starts_not", "/makes")
+        assert [client.get(path).status_code for path in closed] == [503] * len(closed)
+        assert client.get("/falls").text == "asked"
+        while client.get("/falls").status_code != 503:
+            pass
+        assert client.get("/tools/n").text == "/tools/n in /tools"
+    assert server.stop() == 0
+    said = "\n".join(server.lines)
+    assert [said.count(line) for line in left_out] == [1, 1]
+    for what in (
+        "/starts_not did not start: ValueError: no database",
+        "/makes did not start: ValueError: no app today",
+        "/falls crashed: ValueError: boom",
+    ):
+        assert said.count(f"the app mounted at {what}") == 1
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left_open() -> Iterator[None]:
     yield

@@ -54,14 +54,14 @@ def _placed(errors: Iterable[ConfigError], config: Config) -> Iterator[ConfigErr
 
 def warnings(collected: Collected) -> list[str]:
     """Return what does not stand in the way: failures of a plugin's own, apps never reached."""
-    from fps_lite.composition import hidden_mounts  # noqa: PLC0415 - imports Starlette
+    from fps_lite.composition import closed_mounts, hidden_mounts  # noqa: PLC0415 - Starlette
 
     left_out = [
         collected.masked(f"{one.plugin.found} is left out: {one.plugin.failure}")
         for one in collected.contributions
         if one.plugin.failure
     ]
-    return [*left_out, *hidden_mounts(collected)]
+    return [*left_out, *closed_mounts(collected), *hidden_mounts(collected)]
 
 
 def summary(collected: Collected) -> str:

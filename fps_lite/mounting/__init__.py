@@ -8,7 +8,7 @@ small function.
 from __future__ import annotations
 
 from .residents import Resident
-from .routes import ForeignMount, mount
+from .routes import ForeignMount, closed, mount
 from .settling import Place, Residents
 from .shapes import FactoryError, WSGIAppError, path_problem
 
@@ -19,6 +19,7 @@ __all__ = [
     "Resident",
     "Residents",
     "WSGIAppError",
+    "closed",
     "mount",
     "path_problem",
 ]

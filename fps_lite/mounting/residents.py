@@ -31,7 +31,7 @@ class Resident:
     """One app object, however often it is mounted."""
 
     app: Any = None
-    """The ASGI or WSGI app; None until `factory` has made it."""
+    """The ASGI or WSGI app; None until `factory` has made it, and where a mount is closed."""
     factory: Callable[..., Any] | None = None
     """Takes the public prefix; returns an app, or an async context manager that yields one."""
     lifespan: bool = True
@@ -46,6 +46,11 @@ class Resident:
     def routes(self) -> list[BaseRoute]:
         """Return the app's routes, if it has any; a class has none, only its instances do."""
         return [] if inspect.isclass(self.app) else list(getattr(self.app, "routes", None) or ())
+
+    @property
+    def is_missing(self) -> bool:
+        """Return whether there is nothing to run."""
+        return self.app is None and self.factory is None
 
     def fresh(self) -> Resident:
         """Return the same app as it is before it runs: two compositions share no state."""

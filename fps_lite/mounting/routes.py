@@ -68,6 +68,13 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
     return ForeignMount(path, lodging, name=name)
 
 
+def closed(path: str, why: str, *, name: str | None = None) -> ForeignMount:
+    """Return a mount that answers 503: what is wanted there cannot be had, and `why` is told."""
+    route = ForeignMount(path, Foreign(Resident(), strip_prefix=False), name=name)
+    route.failure = why
+    return route
+
+
 class Lodging:
     """An ASGI app that passes requests on while a resident runs, with its state in them."""
 
@@ -171,6 +178,10 @@ class ForeignMount(Mount):
     """What is mounted and where that is written, if not in code."""
     where = ""
     """The place and the key of it, before what is wrong there."""
+    failure = ""
+    """Why nothing answers: the mount is closed, and the others go on."""
+    isolated = False
+    """Whether the app may fail alone, even if its plugin may not."""
 
     def __init__(self, path: str, app: Foreign, name: str | None = None) -> None:
         super().__init__(path, app, name=name)

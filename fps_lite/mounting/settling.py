@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from starlette.applications import Starlette
@@ -36,6 +36,8 @@ class Place:
     owner: str
     path: str
     host: str = ""
+    isolated: bool = False
+    """Whether the app may fail alone here."""
 
     def __str__(self) -> str:
         return f"{self.host and f'//{self.host}'}{self.path or '/'}"
@@ -99,7 +101,7 @@ class Residents:
         _refuse_no_app(resident, place)
         for stray in _strays(resident.app):
             raise PluginError(STRAY.format(place, stray))
-        key = id(resident.app if resident.factory is None else resident)
+        key = id(resident if resident.app is None else resident.app)
         known = self._known.setdefault(key, resident.fresh())
         known.lifespan = known.lifespan or resident.lifespan
         self.places.setdefault(known, []).append(place)
@@ -108,8 +110,9 @@ class Residents:
 
 def _inside(above: Place, route: Mount | Host) -> Place:
     if isinstance(route, Host):
-        return Place(above.owner, above.path, route.host)
-    return Place(above.owner, above.path + route.path, above.host)
+        return replace(above, host=route.host)
+    isolated = above.isolated or getattr(route, "isolated", False)
+    return replace(above, path=above.path + route.path, isolated=isolated)
 
 
 def is_only_routes(app: object) -> TypeGuard[Router]:
