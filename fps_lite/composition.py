@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount
@@ -119,6 +119,8 @@ def mount_problems(collected: Collected) -> Iterator[FPSError]:
     """Yield what is wrong with the apps that are mounted, each as one error."""
     residents = Residents()
     for name, route in ordered_routes(collected):
+        if _is_closed(route) and not _fails_alone(route, name, collected):
+            yield PluginError(collected.masked(f"{route.where}: {route.failure}"))
         try:
             residents.settle(route, name)
         except FPSError as error:
@@ -127,9 +129,18 @@ def mount_problems(collected: Collected) -> Iterator[FPSError]:
 
 def closed_mounts(collected: Collected) -> Iterator[str]:
     """Yield a line for each mount of which nothing but a 503 is left."""
-    for _, route in ordered_routes(collected):
-        if isinstance(route, ForeignMount) and route.failure:
+    for name, route in ordered_routes(collected):
+        if _is_closed(route) and _fails_alone(route, name, collected):
             yield collected.masked(f"{route.where} is left out: {route.failure}")
+
+
+def _is_closed(route: BaseRoute) -> TypeGuard[ForeignMount]:
+    return isinstance(route, ForeignMount) and bool(route.failure)
+
+
+def _fails_alone(route: ForeignMount, owner: str, collected: Collected) -> bool:
+    plugin = collected.loaded.plugins.get(owner)
+    return route.isolated or (plugin is not None and plugin.isolated)
 
 
 def hidden_mounts(collected: Collected) -> Iterator[str]:

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from .effects import UNWATCHED
-from .errors import FPSError, PluginError
+from .errors import ConfigError, FPSError, PluginError
 from .hooks import Context
 from .mounts import configured_mounts
 from .paths import prefixed
@@ -94,7 +94,7 @@ def collect(loaded: Loaded, *, root: str | None = None, watches: Watches = UNWAT
 
 def _core(
     loaded: Loaded, root: str | None, watch: Watch
-) -> tuple[list[Contribution], list[FPSError]]:
+) -> tuple[list[Contribution], list[ConfigError]]:
     """Return what fps-lite itself contributes: the apps that are mounted by configuration."""
     routes, errors = configured_mounts(loaded, root, watch)
     core = Plugin(Found("fps", ()), PluginConfig())

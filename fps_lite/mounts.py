@@ -54,23 +54,21 @@ class Wanted:
 
 def configured_mounts(
     loaded: Loaded, root: str | None, watch: Watch
-) -> tuple[list[BaseRoute], list[FPSError]]:
-    """Return a route for each configured app, the longest path first, and every fault.
+) -> tuple[list[BaseRoute], list[ConfigError]]:
+    """Return a route for each configured app, the longest path first, and what is wrong with them.
 
-    `root` is one more app, at the root. `watch` surrounds each import.
+    The route of an app that cannot be had is closed, and says why. `root` is one more app, at the
+    root. `watch` surrounds each import.
     """
     wanted = list(_wanted(loaded, root))
     routes: list[BaseRoute] = []
-    errors: list[FPSError] = [*_given_twice(wanted, "path"), *_given_twice(wanted, "name")]
+    errors: list[ConfigError] = [*_given_twice(wanted, "path"), *_given_twice(wanted, "name")]
     for one in sorted(wanted, key=lambda one: -len(one.path)):
         if problem := path_problem(one.path):
             errors.append(ConfigError(f"{one.where('path')}: {problem}"))
             continue
         with watch(f"{one.title} ({one.mount.app})"):
-            try:
-                routes.append(_mounted(one))
-            except PluginError as error:
-                errors.append(error)
+            routes.append(_mounted(one))
     return routes, errors
 
 
@@ -96,18 +94,14 @@ def _given_twice(wanted: Sequence[Wanted], key: str) -> Iterator[ConfigError]:
 
 
 def _mounted(wanted: Wanted) -> ForeignMount:
-    """Return the mount; of an app that cannot be had and may fail alone, a closed one."""
-    isolated = wanted.mount.on_failure == "isolate"
     try:
         route = _route(wanted)
     except RAISED as error:
         told = isinstance(error, FPSError)
         problem = str(error) if told else f"cannot import {wanted.mount.app}: {reason(error)}"
-        if not isolated:
-            raise PluginError(f"{wanted.where()}: {problem}") from error
         route = closed(wanted.path, problem, name=wanted.mount.name)
     route.written = f"{wanted.mount.app}, {wanted.place_of('app')}"
-    route.where, route.isolated = wanted.where(), isolated
+    route.where, route.isolated = wanted.where(), wanted.mount.on_failure == "isolate"
     return route
 
 

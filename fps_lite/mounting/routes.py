@@ -69,7 +69,10 @@ def mount(  # noqa: PLR0913 - each is a fact about the app
 
 
 def closed(path: str, why: str, *, name: str | None = None) -> ForeignMount:
-    """Return a mount that answers 503: what is wanted there cannot be had, and `why` is told."""
+    """Return a mount for what cannot be had: it answers 503, or is refused with `why`.
+
+    It is refused unless it is `isolated`, or its plugin is; set `where` to its place and key.
+    """
     route = ForeignMount(path, Foreign(Resident(), strip_prefix=False), name=name)
     route.failure = why
     return route
