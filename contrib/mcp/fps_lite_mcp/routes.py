@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from fps_lite import PluginError, hookimpl, mount
+from fps_lite import hookimpl, mount
+from fps_lite.mounting import closed
 
 from .guard import HostGuard
 from .hosts import hosts_of
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 @hookimpl
 def routes(config: McpConfig, context: Context) -> list[BaseRoute]:
     """Mount each server; an installed plugin that serves nothing leaves its paths to others."""
-    servers, paths = _imported(config, context), config.paths
+    servers = [
+        imported(name, one, partial(context.where, "servers", name))
+        for name, one in config.servers.items()
+    ]
+    paths = config.paths
     hosts = hosts_of(context.settings, config.allowed_hosts)
     # Longest first, so that no server hides one below its path.
     ordered = sorted(servers, key=lambda one: -len(paths[one.name]))
@@ -42,20 +47,10 @@ def routes(config: McpConfig, context: Context) -> list[BaseRoute]:
 
 
 def _mounted(server: Server, path: str, hosts: Hosts) -> BaseRoute:
-    route = mount(path, factory=partial(server.running, hosts))
-    route.written = f"{server.config.app}, mcp.servers.{server.name}"
+    """Return the server's mount; of one that cannot be had a closed one, which is told of."""
+    if server.problem:
+        route = closed(path, server.problem)
+    else:
+        route = mount(path, factory=partial(server.running, hosts))
+    route.written, route.where = f"{server.config.app}, mcp.servers.{server.name}", server.where
     return route
-
-
-def _imported(config: McpConfig, context: Context) -> list[Server]:
-    """Return the servers in the order written; refuse all that are none at once."""
-    servers: list[Server] = []
-    problems: list[str] = []
-    for name, one in config.servers.items():
-        try:
-            servers.append(imported(name, one, context.where("servers", name, "app")))
-        except PluginError as error:
-            problems += error.problems
-    if problems:
-        raise PluginError(*problems)
-    return servers

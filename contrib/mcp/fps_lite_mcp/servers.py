@@ -11,13 +11,11 @@ from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from fps_lite import PluginError
-
 from .guard import HostGuard
 from .streams import UntilStopping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import ASGIApp
 
@@ -34,8 +32,12 @@ class Server:
 
     name: str
     config: ServerConfig
-    subject: Any
+    where: str
+    """The place and the key of what names it, or of what is wrong with it."""
+    subject: Any = None
     """An MCPServer, or an ASGI app."""
+    problem: str = ""
+    """Why it cannot be had."""
     is_running: bool = False
 
     @asynccontextmanager
@@ -65,23 +67,34 @@ class Server:
         )
 
 
-def imported(name: str, config: ServerConfig, place: str) -> Server:
-    """Return the server that is configured as `name`; raise `PluginError` for what is none."""
-    where = f"{place}: mcp.servers.{name}.app"
+def imported(name: str, config: ServerConfig, place_of: Callable[[str], str]) -> Server:
+    """Return the server that is configured as `name`, with what is wrong with it, if anything.
+
+    `place_of` tells where a key of its table is written.
+    """
     module, _, attribute = config.app.partition(":")
+    where = f"{place_of('app')}: mcp.servers.{name}.app"
     try:
         subject = attrgetter(attribute)(import_module(module))
-    except (Exception, SystemExit) as error:
-        problem = f"{where}: cannot import {config.app}: {_reason(error)}"
-        raise PluginError(problem) from error
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the server is named for it
+        problem = f"cannot import {config.app}: {_reason(error)}"
+        return Server(name, config, where, problem=problem)
+    if problem := _no_server(subject, config.app):
+        return Server(name, config, where, problem=problem)
+    return Server(name, config, where, subject)
+
+
+def _no_server(subject: object, reference: str) -> str:
+    """Return why what was imported is no server, and what to write instead; else nothing."""
     if hasattr(subject, "http_app"):
+        module, _, attribute = reference.partition(":")
         hint = f'write app = {attribute}.http_app(path="/") there, and name "{module}:app" here'
-        raise PluginError(f"{where}: {config.app} is a server of another library: {hint}")
-    if not _is_mcp_server(subject) and not _is_asgi_app(subject):
-        kind = type(subject).__name__
-        what = f'is a "{kind}", neither an MCPServer nor an ASGI app'
-        raise PluginError(f"{where}: {config.app} {what}")
-    return Server(name, config, subject)
+        return f"{reference} is a server of another library: {hint}"
+    if _is_mcp_server(subject) or _is_asgi_app(subject):
+        return ""
+    kind = "class" if inspect.isclass(subject) else type(subject).__name__
+    article = "an" if kind[:1].lower() in "aeiou" else "a"
+    return f"{reference} is {article} {kind}, neither an MCPServer nor an ASGI app"
 
 
 def _is_mcp_server(subject: object) -> bool:

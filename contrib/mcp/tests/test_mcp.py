@@ -347,9 +347,9 @@ def test_a_server_that_does_not_start_is_shown_so_and_the_others_run(
     [
         ("nowhere:server", "cannot import nowhere:server: No module named 'nowhere'"),
         ("weather_site:none", "cannot import weather_site:none: module 'weather_site' has no "),
-        ("weather_site:nothing", 'weather_site:nothing is a "int", neither an MCPServer nor an '),
-        ("weather_site:fails", 'weather_site:fails is a "function", neither an MCPServer nor '),
-        ("weather_site:MCPServer", 'weather_site:MCPServer is a "type", neither an MCPServer nor '),
+        ("weather_site:nothing", "weather_site:nothing is an int, neither an MCPServer nor an "),
+        ("weather_site:fails", "weather_site:fails is a function, neither an MCPServer nor "),
+        ("weather_site:MCPServer", "weather_site:MCPServer is a class, neither an MCPServer nor "),
         (
             "weather_site:fm",
             'is a server of another library: write app = fm.http_app(path="/") there',
@@ -394,8 +394,40 @@ def test_server_that_cannot_be_used_is_named_with_its_place(tmp_path: Path) -> N
 
 def test_all_servers_that_are_none_are_named_at_once() -> None:
     servers = {name: {"app": f"weather_site:{name}"} for name in ("none", "nothing", "server")}
-    with pytest.raises(PluginError, match=r"mcp\.servers\.none.*mcp\.servers\.nothing"):
+    with pytest.raises(PluginError) as refused:
         create_app({"mcp": {"servers": servers}})
+    none, nothing = sorted(refused.value.problems)
+    assert none.startswith("config: mcp.servers.none.app: cannot import weather_site:none: ")
+    assert nothing.startswith("config: mcp.servers.nothing.app: weather_site:nothing is an int, ")
+
+
+def test_server_that_cannot_be_had_is_left_out_alone_if_the_plugin_is_isolated(
+    tmp_path: Path, serve: Serve
+) -> None:
+    servers = '[mcp.servers.nowhere]\napp = "nowhere:server"\n'
+    servers += '[mcp.servers.nothing]\napp = "weather_site:nothing"\n'
+    (tmp_path / "mcp.toml").write_text(servers)
+    run = [sys.executable, "-m", "fps_lite", "check", "--mcp.on_failure=isolate"]
+    (tmp_path / "fps.toml").write_text('[mcp.servers.weather]\napp = "weather_site:server"\n')
+    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr.splitlines() == [
+        (
+            "warning: mcp.toml:2:7: mcp.servers.nowhere.app is left out: "
+            "cannot import nowhere:server: No module named 'nowhere'"
+        ),
+        (
+            "warning: mcp.toml:4:7: mcp.servers.nothing.app is left out: "
+            "weather_site:nothing is an int, neither an MCPServer nor an ASGI app"
+        ),
+    ]
+    _, url = serve("--mcp.on_failure=isolate")
+    with httpx2.Client(base_url=url, timeout=20) as client:
+        for path in ("/mcp/nowhere", "/mcp/nothing"):
+            assert client.post(path, json=INITIALIZE, headers=BOTH).status_code == 503
+        assert client.post("/mcp/weather", json=INITIALIZE, headers=BOTH).status_code == 200
+        listed = client.get("/mcp", headers=JSON).json()["servers"]
+    running = {one["name"]: one["running"] for one in listed}
+    assert running == {"weather": True, "nowhere": False, "nothing": False}
 
 
 @pytest.mark.parametrize(
