@@ -81,6 +81,10 @@ def imported(name: str, config: ServerConfig, place_of: Callable[[str], str]) ->
         return Server(name, config, where, problem=problem)
     if problem := _no_server(subject, config.app):
         return Server(name, config, where, problem=problem)
+    if config.stateless and not _is_mcp_server(subject):
+        where = f"{place_of('stateless')}: mcp.servers.{name}.stateless"
+        what = "is an app, which keeps sessions or not as it was made: leave stateless out"
+        return Server(name, config, where, problem=f"{config.app} {what}")
     return Server(name, config, where, subject)
 
 

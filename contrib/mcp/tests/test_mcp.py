@@ -430,6 +430,17 @@ def test_server_that_cannot_be_had_is_left_out_alone_if_the_plugin_is_isolated(
     assert running == {"weather": True, "nowhere": False, "nothing": False}
 
 
+def test_stateless_is_refused_at_its_place_for_what_is_an_app(tmp_path: Path) -> None:
+    table = '[mcp.servers.x]\napp = "weather_site:plain"\nstateless = true\n'
+    (tmp_path / "fps.toml").write_text(table)
+    with pytest.raises(PluginError) as refused:
+        create_app(directory=tmp_path)
+    assert str(refused.value) == (
+        "fps.toml:3:13: mcp.servers.x.stateless: weather_site:plain is an app, "
+        "which keeps sessions or not as it was made: leave stateless out"
+    )
+
+
 @pytest.mark.parametrize(
     "server",
     [
