@@ -44,7 +44,8 @@ class Index:
     async def answer(self, request: Request) -> Response:
         """Answer with HTML, or with JSON to who asks for that."""
         base = str(request.base_url).rstrip("/")
-        listed = [await _entry(one, base + self.paths[one.name]) for one in self.servers]
+        urls = {one.name: base + self.paths[one.name] + one.inner_path for one in self.servers}
+        listed = [await _entry(one, urls[one.name]) for one in self.servers]
         accept = request.headers.get("accept", "")
         headers = {"vary": "accept", "cache-control": "no-store"}
         if "application/json" in accept and "text/html" not in accept:

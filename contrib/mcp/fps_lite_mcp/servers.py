@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 IMPORTING = re.compile(r"^<|[/\\]importlib[/\\]")
 """The files of Python's own importing."""
+SDK_ENDPOINT = "StreamableHTTPASGIApp"
+"""The class of what answers MCP in the apps that the SDK makes, and `fastmcp`."""
 
 
 @dataclass
@@ -39,6 +41,14 @@ class Server:
     problem: str = ""
     """Why it cannot be had."""
     is_running: bool = False
+
+    @property
+    def inner_path(self) -> str:
+        """Return where it answers below its path, if the SDK made the app and said so there."""
+        for route in getattr(self.subject, "routes", None) or ():
+            if type(getattr(route, "endpoint", None)).__name__ == SDK_ENDPOINT:
+                return str(route.path).rstrip("/")
+        return ""
 
     @asynccontextmanager
     async def running(self, hosts: Hosts, _prefix: str) -> AsyncIterator[ASGIApp]:

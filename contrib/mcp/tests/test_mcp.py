@@ -58,6 +58,8 @@ async def slow_page(request):
     return PlainTextResponse("done")
 
 calculator = MCPServer("calculator")
+inner = MCPServer("inner").streamable_http_app()
+at_root = MCPServer("at_root").streamable_http_app(streamable_http_path="/")
 broken = MCPServer("broken", lifespan=fails)
 nothing = 5
 
@@ -439,6 +441,20 @@ def test_stateless_is_refused_at_its_place_for_what_is_an_app(tmp_path: Path) ->
         "fps.toml:3:13: mcp.servers.x.stateless: weather_site:plain is an app, "
         "which keeps sessions or not as it was made: leave stateless out"
     )
+
+
+def test_page_shows_where_an_app_of_the_sdk_answers() -> None:
+    servers = {name: {"app": f"weather_site:{name}"} for name in ("inner", "at_root", "plain")}
+    with TestClient(create_app({"mcp": {"servers": servers}}), "http://localhost:1") as client:
+        listed = client.get("/mcp", headers=JSON).json()["servers"]
+        assert [one["url"] for one in listed] == [
+            "http://localhost:1/mcp/inner/mcp",
+            "http://localhost:1/mcp/at_root",
+            "http://localhost:1/mcp/plain",
+        ]
+        for one in listed[:2]:
+            answer = client.post(one["url"], json=INITIALIZE, headers=BOTH)
+            assert answer.status_code == 200, one
 
 
 @pytest.mark.parametrize(
