@@ -66,8 +66,8 @@ def warnings(collected: Collected) -> list[str]:
 
 def summary(collected: Collected) -> str:
     """Return `3 plugins, 12 routes`."""
-    from .table import route_table  # noqa: PLC0415 - imports Starlette
+    from .table import route_count  # noqa: PLC0415 - imports Starlette
 
     running = [one for one in collected.loaded.enabled if not one.failure]
     plugins = counted(len(running), "plugin")
-    return f"{plugins}, {counted(len(route_table(collected)), 'route')}"
+    return f"{plugins}, {counted(route_count(collected), 'route')}"

@@ -28,6 +28,16 @@ def route_table(collected: Collected) -> list[dict[str, Any]]:
     return rows
 
 
+def route_count(collected: Collected) -> int:
+    """Return how many objects `route_table` has, without looking for where each is written."""
+    return sum(_count(route) for one in collected.contributions for route in one.routes)
+
+
+def _count(route: BaseRoute) -> int:
+    inner = route.routes if isinstance(route, Mount | Host) else ()
+    return sum(map(_count, inner)) or 1
+
+
 def _rows(route: BaseRoute, above: str, names: str) -> Iterator[dict[str, Any]]:
     path = above + getattr(route, "path", "")
     name = getattr(route, "name", None) or ""
