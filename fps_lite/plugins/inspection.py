@@ -1,7 +1,7 @@
 """Which hooks an object has, and everything about them that would fail in silence.
 
-pluggy collects the hooks; by itself it ignores a misspelt one, an unmarked function and a
-submodule that shadows a hook, and it sorts attributes by name.
+The marks are pluggy's, its manager is not asked: that ignores a misspelt hook, an unmarked
+function and a submodule that shadows a hook, and sorts attributes by name.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from difflib import get_close_matches
-from types import FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from functools import cache
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
-
-import pluggy
 
 from fps_lite import hookspecs
 from fps_lite.hooks import ALL_HOOKS, PROJECT, REGISTERED, HookType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MARK = f"{PROJECT}_impl"
 _INSTEAD = {"lifespan": "an async def that yields once"}
@@ -55,48 +54,39 @@ class Inspection:
 def inspect_hooks(subject: object, collected: frozenset[str]) -> Inspection:
     """Find the hooks of `subject`, of which those in `collected` are its group's."""
     attributes = dict(_attributes(subject))
-    problems = tuple(_problems(attributes, collected))
+    marks = {name: found for name, value in attributes.items() if (found := _options(value))}
+    problems = tuple(_problems(attributes, marks, collected))
     if problems:
         return Inspection((), problems)
-    marked = {name: value for name, value in attributes.items() if _options(value)}
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    try:
-        # Not the subject: pluggy would look its attributes up once more, and in another way.
-        manager.register(SimpleNamespace(**marked))
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        return Inspection((), (" ".join(str(error).split()),))
-    places = [id(value) for value in marked.values()]
-    hooks = sorted(_collected(manager), key=lambda hook: places.index(id(hook.function)))
+    hooks = tuple(_hook(name, attributes[name], options) for name, options in marks.items())
     if not hooks:
         return Inspection((), ("has no hook: mark a function with @hookimpl",))
-    return Inspection(tuple(hooks), tuple(_doubled(hooks)))
+    return Inspection(hooks, tuple(_doubled(hooks)))
 
 
-def _collected(manager: pluggy.PluginManager) -> Iterator[Hook]:
-    for name in sorted(ALL_HOOKS):
-        for found in getattr(manager.hook, name).get_hookimpls():
-            yield Hook(
-                name=name,
-                function=found.function,
-                arguments=tuple(found.argnames),
-                tryfirst=found.tryfirst,
-                trylast=found.trylast,
-                registered=getattr(found.function, REGISTERED, False),
-            )
+def _hook(name: str, value: Any, options: Mapping[str, Any]) -> Hook:
+    return Hook(
+        name=options["specname"] or name,
+        function=value,
+        arguments=tuple(inspect.signature(value).parameters),
+        tryfirst=options["tryfirst"],
+        trylast=options["trylast"],
+        registered=getattr(value, REGISTERED, False),
+    )
 
 
 def _attributes(subject: object) -> Iterator[tuple[str, Any]]:
     """Yield the attributes that may be hooks, in the order written; run no code for it."""
-    kinds = () if isinstance(subject, ModuleType) else reversed(type(subject).__mro__)
-    bodies = [*map(vars, kinds), getattr(subject, "__dict__", {})]
+    if isinstance(subject, ModuleType):
+        for name, value in list(vars(subject).items()):
+            yield name, _bound(subject, name, value)
+        return
+    bodies = [*map(vars, reversed(type(subject).__mro__)), getattr(subject, "__dict__", {})]
     for name in dict.fromkeys(name for body in bodies for name in body):
-        yield name, _value(subject, name)
+        yield name, _bound(subject, name, inspect.getattr_static(subject, name, None))
 
 
-def _value(subject: object, name: str) -> Any:
-    written = inspect.getattr_static(subject, name, None)
+def _bound(subject: object, name: str, written: Any) -> Any:
     # Not isinstance: a proxy, like Flask's `request`, may raise when it is asked for its class.
     if not issubclass(type(written), _LOOKED_UP):
         return written
@@ -109,13 +99,18 @@ def _value(subject: object, name: str) -> Any:
 
 def _options(value: object) -> dict[str, Any] | None:
     holder = value.__func__ if type(value) is MethodType else value
-    options = inspect.getattr_static(holder, MARK, None)
+    if type(holder) is FunctionType:  # nearly all that is marked; the other way takes longer
+        options = vars(holder).get(MARK)
+    else:
+        options = inspect.getattr_static(holder, MARK, None)
     return options if isinstance(options, dict) else None
 
 
-def _problems(attributes: Mapping[str, Any], collected: frozenset[str]) -> Iterator[str]:
+def _problems(
+    attributes: Mapping[str, Any], marks: Mapping[str, dict[str, Any]], collected: frozenset[str]
+) -> Iterator[str]:
     for name, value in attributes.items():
-        options = _options(value)
+        options = marks.get(name)
         if options:
             hook = options.get("specname") or name
             problem = _misplaced(hook, collected) or _malformed(hook, value, options)
@@ -163,7 +158,7 @@ def _malformed(hook: str, value: Any, options: dict[str, Any]) -> str | None:
 
 
 def _bad_argument(hook: str, function: Callable[..., Any]) -> str | None:
-    offered = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
+    offered = _offered(hook)
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             return f'hook "{hook}" takes *{name}: name the arguments, of {_listed(offered)}'
@@ -176,6 +171,11 @@ def _bad_argument(hook: str, function: Callable[..., Any]) -> str | None:
     return None
 
 
+@cache
+def _offered(hook: str) -> tuple[str, ...]:
+    return tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
+
+
 def _unmarked(name: str, value: Any) -> str:
     if issubclass(type(value), ModuleType):
         # Python sets a submodule as an attribute of its package, however it is imported.
@@ -186,7 +186,7 @@ def _unmarked(name: str, value: Any) -> str:
     return f'"{name}" has the name of a hook and is none: rename it, or write def {name}(…)'
 
 
-def _doubled(hooks: list[Hook]) -> Iterator[str]:
+def _doubled(hooks: Sequence[Hook]) -> Iterator[str]:
     for name in dict.fromkeys(hook.name for hook in hooks):
         same = [hook for hook in hooks if hook.name == name]
         written = [hook for hook in same if not hook.registered]
