@@ -103,7 +103,7 @@ def _core(
 
 
 def _watched(plugin: Plugin, context: Context, watch: Watch) -> tuple[Contribution, list[str]]:
-    with watch(str(plugin.found)):
+    with watch(plugin.found):
         return _asked(plugin, context)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 
-    Watch = Callable[[str], AbstractContextManager[None]]
+    Watch = Callable[[object], AbstractContextManager[None]]
     """Watches its body, which runs code of the one that is named."""
     Handlers = list[tuple[logging.Handler, int, list[Any]]]
     """Handlers, each with its level and its filters."""
@@ -33,7 +33,7 @@ OF_OURS = {
 """What is kept of each: how it is told, and the attribute."""
 
 
-def unwatched(_: str) -> AbstractContextManager[None]:
+def unwatched(_: object) -> AbstractContextManager[None]:
     """Let the body do what it likes."""
     return nullcontext()
 
@@ -63,15 +63,15 @@ class Effects:
         """Return what undoes what foreign code does."""
         return Watches(self.watch, self.watch_factory, self.watch_start)
 
-    def watch(self, who: str) -> AbstractContextManager[None]:
+    def watch(self, who: object) -> AbstractContextManager[None]:
         """Undo what the body does to logging, signals and event loops, and say that `who` did."""
         return _undoing(_kept(), who, self.lines.append)
 
-    def watch_factory(self, who: str) -> AbstractContextManager[None]:
+    def watch_factory(self, who: object) -> AbstractContextManager[None]:
         """Undo the same when the app starts, and log it: nobody reads the lines any more."""
         return _undoing(_kept(), who, _logged)
 
-    def watch_start(self, who: str) -> AbstractContextManager[None]:
+    def watch_start(self, who: object) -> AbstractContextManager[None]:
         """Keep what is heard of the server; what lifespans do besides is their own business."""
         return _undoing(_kept_log(), who, _logged)
 
@@ -105,7 +105,7 @@ class _Steps:
 
 
 @contextmanager
-def _undoing(what: Iterable[_Kept], who: str, tell: Callable[[str], None]) -> Iterator[None]:
+def _undoing(what: Iterable[_Kept], who: object, tell: Callable[[str], None]) -> Iterator[None]:
     before = [(kept, kept.state()) for kept in what]
     try:
         yield

@@ -26,7 +26,7 @@ def check_name(found: Found, hooks: Sequence[Hook]) -> None:
         if not isinstance(named, str):
             message = f'hook "plugin_name" returned {named!r}, not a name'
             raise PluginError(message)
-        if found.distribution and normalized(named) != found.name:
+        if found.package and normalized(named) != found.name:
             message = f'its hook "plugin_name" says "{named}", its entry point "{found.name}"'
             raise PluginError(message)
 

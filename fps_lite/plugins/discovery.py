@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isclass
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from .inspection import inspect_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from importlib.metadata import Distribution
 
     from fps_lite.config import Config
 
@@ -42,8 +43,19 @@ class Found:
 
     name: str
     sources: tuple[Source, ...]
-    distribution: str = ""
-    version: str = ""
+    package: Distribution | None = field(default=None, repr=False)
+
+    # Read when first asked for: each is a file to parse, and mostly nobody asks.
+
+    @cached_property
+    def distribution(self) -> str:
+        """Return the name of the distribution that it comes from, "" if from none."""
+        return self.package.name if self.package else ""
+
+    @cached_property
+    def version(self) -> str:
+        """Return the version of that distribution."""
+        return self.package.version if self.package else ""
 
     def __str__(self) -> str:
         package = f" ({self.distribution} {self.version})" if self.distribution else ""
@@ -97,7 +109,7 @@ def _name_problem(name: str) -> str | None:
 
 
 def _clash(name: str, points: list[EntryPoint]) -> str | None:
-    if len({point.dist.name for point in points if point.dist}) > 1:
+    if len(points) > 1 and len({point.dist.name for point in points if point.dist}) > 1:
         return f'two distributions name a plugin "{name}"'
     if len({point.group for point in points}) < len(points):
         return f'plugin "{name}" is named twice in one group'
@@ -105,7 +117,6 @@ def _clash(name: str, points: list[EntryPoint]) -> str | None:
 
 
 def _installed(name: str, points: list[EntryPoint]) -> Found:
-    dist = points[0].dist
     groups: dict[str, set[str]] = defaultdict(set)
     loaders: dict[str, EntryPoint] = {}
     for point in points:
@@ -116,8 +127,7 @@ def _installed(name: str, points: list[EntryPoint]) -> Found:
         sources=tuple(
             Source(value, frozenset(groups[value]), point.load) for value, point in loaders.items()
         ),
-        distribution=dist.name if dist else "",
-        version=dist.version if dist else "",
+        package=points[0].dist,
     )
 
 

@@ -142,7 +142,7 @@ Step = tuple[Plugin, list[FPSError], frozenset[str]]
 def _watched(
     selected: Selected, config: Config, wanted: frozenset[str] | None, watch: Watch
 ) -> Step:
-    with watch(str(selected.found)):
+    with watch(selected.found):
         return _loaded(selected, config, wanted)
 
 
