@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from fps_lite.errors import ConfigError, FPSError, PluginError
 from fps_lite.settings import PluginConfig
 
@@ -15,6 +13,8 @@ from .discovery import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from packaging.requirements import Requirement
 
     from fps_lite.config import Config
     from fps_lite.settings import Selection
@@ -86,15 +86,23 @@ def _unmet_requirements(
 ) -> Iterator[ConfigError | PluginError]:
     for index, written in enumerate(required):
         place = f"{config.where('fps', 'required_plugins', index)}: fps.required_plugins[{index}]"
-        try:
-            requirement = Requirement(written)
-        except InvalidRequirement:
+        requirement = _requirement(written)
+        if requirement is None:
             yield ConfigError(f'{place}: expected a name and a version range, got "{written}"')
             continue
         name = normalized(requirement.name).lower()
         problem = _unmet(selected.get(name), requirement)
         if problem:
             yield PluginError(f'{place}: plugin "{name}" {problem}')
+
+
+def _requirement(written: str) -> Requirement | None:
+    from packaging import requirements  # noqa: PLC0415 - slow, and most require no plugin
+
+    try:
+        return requirements.Requirement(written)
+    except requirements.InvalidRequirement:
+        return None
 
 
 def _unmet(one: Selected | None, requirement: Requirement) -> str | None:
