@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from .garbage import kept
 from .interruption import INTERRUPTED, outlast_signals, take_signals
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and exit with the contract's code; the only way out of the library."""
     take_signals()
     try:
-        from .command import main as run_and_exit  # noqa: PLC0415 - slow, and may be interrupted
+        with kept():
+            from .command import main as run_and_exit  # noqa: PLC0415 - slow, may be interrupted
 
         run_and_exit(argv)
     except KeyboardInterrupt:

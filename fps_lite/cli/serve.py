@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from .check import checked, summary, warnings
+from .garbage import kept
 from .interruption import outlast_signals
 from .stdout import silence
 
@@ -53,14 +54,15 @@ def command(session: Session, /, app: str | None, **given: Any) -> None:
 
     An app named here is mounted at the root, after all plugins.
     """
-    from fps_lite.app import compose  # noqa: PLC0415 - imports Starlette
-    from fps_lite.server import bind_sockets, run  # noqa: PLC0415 - imports hypercorn
-
-    from .extensions import cli_setups  # noqa: PLC0415
-
     session.take_named(_named(given))
     session.root_app = app
-    collected = checked(session)
+    with kept():
+        from fps_lite.app import compose  # noqa: PLC0415 - imports Starlette
+        from fps_lite.server import bind_sockets, run  # noqa: PLC0415 - imports hypercorn
+
+        from .extensions import cli_setups  # noqa: PLC0415
+
+        collected = checked(session)
     settings = collected.loaded.settings
     for line in (*warnings(collected), *session.effects.lines):
         click.echo(f"warning: {line}", err=True)
@@ -68,7 +70,9 @@ def command(session: Session, /, app: str | None, **given: Any) -> None:
     try:
         with cli_setups(collected):
             try:
-                run(compose(collected), settings, sockets=sockets, ready=_ready(collected))
+                with kept():
+                    composed = compose(collected)
+                run(composed, settings, sockets=sockets, ready=_ready(collected))
             finally:
                 outlast_signals()
     finally:

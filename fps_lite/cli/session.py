@@ -16,6 +16,8 @@ from fps_lite.effects import Effects
 from fps_lite.errors import ConfigError, PluginError, StartupError, refuse
 from fps_lite.plugins import Discovery, Loaded, discover, load
 
+from .garbage import kept
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
@@ -87,7 +89,7 @@ class Session:
 
     def load(self, hooks: Iterable[str] | None = None) -> Loaded:
         """Load the plugins; with `hooks`, import only what may have one of these."""
-        with redirect_stdout(sys.stderr):  # what plugins print is no result
+        with kept(), redirect_stdout(sys.stderr):  # what plugins print is no result
             return load(self.config, self.discovery, hooks, watch=self.effects.watch)
 
     @cached_property
@@ -103,7 +105,7 @@ class Session:
 
         configure(self.loaded.settings.logging, secrets=self.loaded.secrets)
         loaded = self.loaded
-        with redirect_stdout(sys.stderr):
+        with kept(), redirect_stdout(sys.stderr):
             return collect(loaded, root=self.root_app, watches=self.effects.watches)
 
     def config_of(self, kind: type[C], name: str | None = None) -> C:
