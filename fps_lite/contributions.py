@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import isclass, signature
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ExceptionHandler
 
-from .effects import UNWATCHED
+from .effects import UNWATCHED, Watches
 from .errors import ConfigError, FPSError, PluginError
 from .hooks import Context
 from .mounts import configured_mounts
 from .paths import prefixed
-from .plugins import Found, Hook, Plugin, ask
+from .plugins import Found, Hook, Loaded, Plugin, ask
 from .secret import mask
 from .settings import PluginConfig
 
 if TYPE_CHECKING:
-    from starlette.types import ExceptionHandler
-
-    from .effects import Watch, Watches
-    from .plugins import Loaded
+    from .effects import Watch
 
 OUTSIDE, BETWEEN, INSIDE = range(3)
 
 
-@dataclass(frozen=True)
-class Contribution:
+class Contribution(Struct, frozen=True):
     """Everything that one plugin gives to the app, its prefix applied."""
 
     plugin: Plugin
@@ -47,8 +45,7 @@ class Contribution:
         return self.plugin.name
 
 
-@dataclass(frozen=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """The contributions in order, with all that was known before, and every fault so far."""
 
     loaded: Loaded

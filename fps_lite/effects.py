@@ -9,13 +9,16 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+    from collections.abc import Awaitable, Generator, Iterable, Iterator
 
     Watch = Callable[[object], AbstractContextManager[None]]
     """Watches its body, which runs code of the one that is named."""
@@ -122,8 +125,7 @@ def _logged(line: str) -> None:
     logging.getLogger("fps_lite").warning("%s", line)
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """What a process has one of."""
 
     name: str

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import rich_click as click
+from msgspec import Struct
 
 from fps_lite.config import Option
 
@@ -45,8 +45,7 @@ def shared_options(names: Names) -> list[click.Option]:
     ]
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(Struct, frozen=True):
     """An option with its value, and its place in argv: of two, the later wins."""
 
     position: int
@@ -54,8 +53,7 @@ class Word:
     value: str
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """One command line, taken apart."""
 
     argv: tuple[str, ...]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import rich_click as click
+from msgspec import Struct, field
 
 from fps_lite.errors import FPSError, PluginError, StartupError
 from fps_lite.plugins import ask, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from fps_lite.contributions import Collected
     from fps_lite.plugins import Plugin
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-@dataclass(frozen=True)
-class Extensions:
+class Extensions(Struct, frozen=True):
     """The plugins' commands by name, and what is wrong with any of them."""
 
     commands: Mapping[str, click.Command] = field(default_factory=dict)

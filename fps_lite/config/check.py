@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import msgspec.inspect as ir
+from msgspec import Struct, field
 
 from fps_lite.config.kinds import (
     ArrayKind,
@@ -40,8 +40,7 @@ _AT = re.compile(r" - at `(?:key in )?\$(.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """Walks resolved values along their kinds and collects one line for each fault."""
 
     resolver: Resolver

@@ -7,10 +7,10 @@ faults need the slower walk along the types.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from fps_lite.config.check import DROPPED, Check
 from fps_lite.config.kinds import kind_of, may_hold_secret
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Decoded(Generic[T]):
+class Decoded(Struct, Generic[T], frozen=True):
     """A table as its struct, and what is wrong with it."""
 
     value: T | None

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from fps_lite.config.files import parse, read_source
 from fps_lite.config.positions import KeyPath, Token, positions
 from fps_lite.config.text import Text
@@ -58,8 +60,7 @@ class Layer:
         return replace(self, values={table: self.values[table]})
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(Struct, frozen=True):
     """Layers, lowest first, and what was wrong with the sources that are not among them."""
 
     layers: tuple[Layer, ...] = ()

@@ -6,10 +6,11 @@ Tables merge key by key at every depth; everything else is replaced; the higher 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec.inspect as ir
+from msgspec import Struct
 
 from fps_lite.config.kinds import bare, fields, is_table, members
 from fps_lite.config.layers import Layer, fold, place_of
@@ -105,8 +106,7 @@ def _is_table(kinds: tuple[ir.Type, ...]) -> bool:
     return any(is_table(one) for kind in kinds for one in members(kind))
 
 
-@dataclass(frozen=True)
-class Origins:
+class Origins(Struct, frozen=True):
     """Layers, lowest first, asked where the value at a path came from."""
 
     layers: tuple[Layer, ...]

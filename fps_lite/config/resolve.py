@@ -6,10 +6,13 @@ What cannot be resolved becomes a `Fault` in its place, which the checks that fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec.inspect as ir
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fps_lite.config.files import MAX_BYTES, read_bytes, reason_of
 from fps_lite.config.kinds import ArrayKind, fields, is_path, is_secret, pick
@@ -19,8 +22,6 @@ from fps_lite.config.wording import quoted
 from fps_lite.secret import Secret
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fps_lite.config.positions import KeyPath
 
 
@@ -31,8 +32,7 @@ class Fault:
     what: str
 
 
-@dataclass(frozen=True)
-class Resolver:
+class Resolver(Struct, frozen=True):
     """Resolves one table; remembers the text of each secret that it saw."""
 
     origins: Origins

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from fps_lite.config.layers import Layer, Stack, fold, stacked
 from fps_lite.config.text import Text
@@ -19,8 +20,7 @@ _ALMOST = "fps_lite_"
 _SHOWN = 60
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(Struct, frozen=True):
     """One thing given on the command line: `--port 9000` is ("--port", ("fps", "port"), "9000")."""
 
     flag: str

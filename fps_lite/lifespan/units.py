@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from msgspec import Struct
 
 from fps_lite.errors import StartupError
 
@@ -19,8 +20,7 @@ Entered: TypeAlias = AbstractAsyncContextManager[Any] | AsyncIterator[Any] | Non
 RESERVED = "fps"  # the key under which fps-lite's own services are
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """One plugin's lifespan.
 
     `enter` is called in the unit's own task, with the services that it may see, and returns an

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from inspect import isclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from fps_lite.errors import ConfigError, PluginError
 from fps_lite.hooks import ALL_HOOKS, HookType
@@ -18,8 +19,7 @@ from .asking import RAISED, ask, reason
 from .inspection import inspect_hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from importlib.metadata import Distribution
+    from collections.abc import Iterator, Sequence
 
     from fps_lite.config import Config
 
@@ -28,8 +28,7 @@ _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """One object with hooks: what it is called, which hooks count, how to get it."""
 
     reference: str
@@ -37,13 +36,12 @@ class Source:
     load: Callable[[], object]
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True, dict=True):
     """A plugin that is there, not imported."""
 
     name: str
     sources: tuple[Source, ...]
-    package: Distribution | None = field(default=None, repr=False)
+    package: Distribution | None = None
 
     # Read when first asked for: each is a file to parse, and mostly nobody asks.
 
@@ -62,8 +60,7 @@ class Found:
         return f'plugin "{self.name}"{package}'
 
 
-@dataclass(frozen=True)
-class Discovery:
+class Discovery(Struct, frozen=True):
     """All plugins that are there, by name, and what cannot be one."""
 
     found: Mapping[str, Found] = field(default_factory=dict)

@@ -7,17 +7,19 @@ function and a submodule that shadows a hook, and sorts attributes by name.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from fps_lite import hookspecs
 from fps_lite.hooks import ALL_HOOKS, PROJECT, REGISTERED, HookType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 MARK = f"{PROJECT}_impl"
 _INSTEAD = {"lifespan": "an async def that yields once"}
@@ -26,8 +28,7 @@ _LOOKED_UP = (FunctionType, MemberDescriptorType, classmethod, staticmethod)
 """What is bound when it is looked up, without running the plugin's code, as a property does."""
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """One implementation of a hook, ready to be called."""
 
     name: str
@@ -43,8 +44,7 @@ class Hook:
         return self.function(*(offered[name] for name in self.arguments))
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """The hooks of one object in the order written, and what is wrong with them."""
 
     hooks: tuple[Hook, ...]

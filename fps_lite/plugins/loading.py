@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from inspect import isclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fps_lite.effects import unwatched
 from fps_lite.errors import FPSError, PluginError
@@ -26,8 +29,7 @@ if TYPE_CHECKING:
     from fps_lite.effects import Watch
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(Struct, frozen=True):
     """A plugin as far as it came: disabled, failed, or with hooks and config."""
 
     found: Found
@@ -41,7 +43,7 @@ class Plugin:
     hooks: tuple[Hook, ...] = ()
     model: type[PluginConfig] = PluginConfig
     config: PluginConfig | None = None
-    declared: Dependencies = field(default_factory=Dependencies)
+    declared: Dependencies = Dependencies()
 
     @property
     def name(self) -> str:

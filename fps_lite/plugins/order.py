@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from fps_lite.errors import PluginError
 
 from .discovery import RESERVED, normalized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from fps_lite.hooks import Dependencies
 
@@ -23,8 +25,7 @@ Edges = dict[str, dict[str, str]]
 """Plugin to those that come before it, each with the word that says so."""
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """The plugins' names in order, and who stands directly before whom."""
 
     names: tuple[str, ...]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from fps_lite.errors import ConfigError, FPSError, PluginError
 from fps_lite.settings import PluginConfig
 
-from .discovery import normalized
+from .discovery import Found, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from fps_lite.config import Config
     from fps_lite.settings import Selection
 
-    from .discovery import Discovery, Found
+    from .discovery import Discovery
 
 
-@dataclass(frozen=True)
-class Selected:
+class Selected(Struct, frozen=True):
     """A plugin, its own keys, and why it does not take part (empty if it does)."""
 
     found: Found
