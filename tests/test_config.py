@@ -167,6 +167,17 @@ def test_a_plugins_file_counts_if_an_entry_point_or_any_layer_names_the_plugin(
     assert found.errors == ()
 
 
+def test_a_plugins_file_counts_in_a_directory_that_cannot_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> list[str]:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "listdir", refused)  # root, who may run this, lists what it likes
+    file(tmp_path, "hello.toml", "[hello]\ngreeting = 'unlisted'")
+    assert load(tmp_path).values["hello"]["greeting"] == "unlisted"
+
+
 @pytest.mark.parametrize(
     "text, line",
     [

@@ -18,7 +18,7 @@ from fps_lite.config.wording import printable
 from fps_lite.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 RESERVED = frozenset({"fps", "pyproject"})
 
@@ -126,11 +126,22 @@ def read_plugin_files(
     folder: Path, directory: Path, names: Iterable[str], *, shared: bool = False
 ) -> Stack:
     """Return the layers of `<plugin>.toml` in `folder`, each held to its one table."""
+    is_there = _listed(folder)
     return stacked(
         _only_its_table(name, read_file(folder / file, directory, required=False, shared=shared))
         for name in names
         for file in dict.fromkeys((f"{name}.toml", f"{name.replace('_', '-')}.toml"))
+        if is_there(file.lower())
     )
+
+
+def _listed(folder: Path) -> Callable[[str], bool]:
+    """Return what tells whether a file may be in `folder`: to ask for each plugin's takes long."""
+    try:
+        # In lower case, as some file systems do not tell `a.toml` from `A.toml`.
+        return frozenset(map(str.lower, os.listdir(folder))).__contains__  # noqa: PTH208 - quick
+    except OSError:  # those that are there can be read all the same
+        return lambda _: True
 
 
 def _only_its_table(name: str, found: Stack) -> Stack:

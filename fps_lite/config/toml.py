@@ -57,18 +57,17 @@ def place_after(text: str) -> Place:
 
 def is_deep(value: object) -> bool:
     """Tell whether tables and arrays nest so deep that recursion is not safe."""
-    level: list[object] = [value]
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        level = [inner for one in level for inner in _children(one)]
+        level = [one.values() if isinstance(one, dict) else one for one in level if _nests(one)]
+        level = [inner for one in level for inner in one]
         if not level:
             return False
     return True
 
 
-def _children(value: object) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _nests(value: object) -> bool:
+    return isinstance(value, dict | list)
 
 
 def read_value(text: str) -> Any:
