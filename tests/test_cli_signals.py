@@ -140,7 +140,7 @@ def test_interrupted_import_of_the_command_itself_is_no_traceback(work: Path, nu
         "import os, sys\n"
         "class Slow:\n"
         "    def find_spec(self, name, *_):\n"
-        f"        if name == 'rich_click': os.kill(os.getpid(), {int(number)})\n"
+        f"        if name == 'click': os.kill(os.getpid(), {int(number)})\n"
         "sys.meta_path.insert(0, Slow())\n"
         "from fps_lite.cli import main\n"
         "main(['check'])"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import rich_click as click
+import click
 from msgspec import Struct
 
 from fps_lite.config import Option

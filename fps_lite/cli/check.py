@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from fps_lite.errors import ConfigError, refuse
 
+from .declared import Command
 from .output import counted
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @click.pass_obj
 def command(session: Session) -> None:
     """Check configuration, plugins, conflicts and certificates; serve nothing.

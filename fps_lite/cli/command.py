@@ -9,13 +9,14 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from fps_lite import __version__
 from fps_lite.errors import FPSError, StoppedError
 from fps_lite.settings import FPSConfig
 
 from .argv import shared_options, take_apart
+from .declared import Group
 from .ending import end, hold_signals_off
 from .interruption import interruptible, outlast_signals
 from .output import counted, print_problems
@@ -42,7 +43,7 @@ def plugin_names(ctx: click.Context) -> Iterable[str]:
     return session.discovery.found if session else ()
 
 
-class Commands(click.RichGroup):
+class Commands(Group):
     """The commands of fps-lite and, asked for only when needed, those of plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -149,18 +150,19 @@ def run(argv: list[str]) -> int:
         invocation = take_apart(argv)
         session = Session(invocation)
         session.enter_directory()
-        # On a terminal rich-click draws its errors; in a pipe they are plain lines.
-        drawn = sys.stderr.isatty()
         args = list(invocation.rest)
-        code = fps_lite.main(args, "fps-lite", standalone_mode=drawn, obj=session)
+        code = fps_lite.main(args, "fps-lite", standalone_mode=False, obj=session)
     except FPSError as error:
         print_problems(_unsaid(error))
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.message)
         return error.exit_code
     except click.ClickException as error:
         _print_usage_error(error)
         return error.exit_code
     except click.Abort:
-        click.echo("Aborted!", err=True)
+        _print_abort()
         return 1
     except SystemExit as end:  # how click ends, having printed what there was to say
         return end.code if isinstance(end.code, int) else 0
@@ -175,7 +177,21 @@ def _unsaid(error: FPSError) -> Sequence[str]:
     return error.problems
 
 
+def _print_abort() -> None:
+    if sys.stderr.isatty():
+        from .drawing import draw_abort  # noqa: PLC0415 - imports rich-click
+
+        draw_abort()
+    else:
+        click.echo("Aborted!", err=True)
+
+
 def _print_usage_error(error: click.ClickException) -> None:
+    if sys.stderr.isatty():  # in a pipe it is one plain line
+        from .drawing import draw_error  # noqa: PLC0415 - imports rich-click
+
+        draw_error(error)
+        return
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else "fps-lite"
     said = error.format_message()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from fps_lite.config import schema
 from fps_lite.config.wording import dotted
 from fps_lite.errors import FPSError, PluginError, refuse
 from fps_lite.settings import Selection
 
+from .declared import Group
 from .output import as_toml, print_json, print_problems
 from .session import CONFIG_HOOKS
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-@click.group("config", invoke_without_command=True)
+@click.group("config", cls=Group, invoke_without_command=True)
 @click.option("--origin", is_flag=True, help="Say where each value came from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @click.pass_context

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 from msgspec import Struct, field
 
 from fps_lite.errors import FPSError, PluginError, StartupError

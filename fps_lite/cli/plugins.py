@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from fps_lite.errors import ConfigError, FPSError, refuse
 
+from .declared import Group
 from .output import print_json, print_problems, print_table
 from .session import known_plugin
 
@@ -22,7 +23,7 @@ FILE = Path("fps.toml")
 COLUMNS = ("name", "state", "distribution", "hooks", "reason")
 
 
-@click.group("plugins", invoke_without_command=True)
+@click.group("plugins", cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:

@@ -10,11 +10,12 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import rich_click as click
+import click
 
 from fps_lite.plugins import reason
 
 from .check import checked
+from .declared import Command
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
@@ -28,7 +29,7 @@ EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - nothing is listened on here
 BAD_REQUEST = 400
 
 
-@click.command("request")
+@click.command("request", cls=Command)
 @click.argument("path")
 @click.option("-X", "--method", help="The method; GET, or POST with -d.")
 @click.option("-H", "--header", "headers", multiple=True, help='A header, as "Name: value".')

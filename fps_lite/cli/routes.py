@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from .check import checked
+from .declared import Command
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 COLUMNS = ("plugin", "methods", "path", "name", "endpoint", "distribution")
 
 
-@click.command("routes")
+@click.command("routes", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.pass_obj
 def command(session: Session, *, as_json: bool) -> None:

@@ -8,9 +8,10 @@ import webbrowser
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from .check import checked, summary, warnings
+from .declared import Command
 from .garbage import kept
 from .interruption import outlast_signals
 from .stdout import silence
@@ -37,7 +38,7 @@ KEYS = {
 
 
 # Values are text here: their types and bounds stand in the settings, with an origin in errors.
-@click.command("serve")
+@click.command("serve", cls=Command)
 @click.option("--host", metavar="HOST", help="Listen on this address.")
 @click.option("--port", metavar="PORT", help="Listen on this port; 0 picks a free one.")
 @click.option("--bind", multiple=True, metavar="ADDRESS", help="HOST:PORT, unix:PATH or fd://N.")
