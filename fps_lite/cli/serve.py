@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import webbrowser
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,8 +106,14 @@ def _ready(collected: Collected) -> Any:
             silence()
         pages = [url for url in urls if url.startswith("http")]
         if collected.loaded.settings.open_browser and pages:
-            page = pages[0] + collected.loaded.settings.root_path
-            # Some browsers keep the caller waiting until they are closed.
-            Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+            _open(pages[0] + collected.loaded.settings.root_path)
 
     return ready
+
+
+def _open(page: str) -> None:
+    import webbrowser  # noqa: PLC0415 - looks for browsers, which a server mostly needs none of
+    from threading import Thread  # noqa: PLC0415
+
+    # Some browsers keep the caller waiting until they are closed.
+    Thread(target=webbrowser.open, args=(page,), daemon=True).start()
