@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +71,8 @@ class Commands(Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
             close = get_close_matches(args[0], self.list_commands(ctx), 1)
             if not close or "mean" in error.message:
                 raise

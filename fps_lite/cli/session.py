@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import asynccontextmanager, redirect_stdout
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fps_lite.config import Config, read
 from fps_lite.config.layers import plugins_named
+from fps_lite.config.wording import did_you_mean
 from fps_lite.effects import Effects
 from fps_lite.errors import ConfigError, PluginError, StartupError, refuse
 from fps_lite.plugins import Discovery, Loaded, discover, load
@@ -143,9 +143,7 @@ def known_plugin(written: str, config: Config, discovery: Discovery, where: str)
     known = [*discovery.found, *plugins_named(config.layers)]
     if name in known:
         return name
-    close = get_close_matches(name, known, 1)
-    hint = f' (did you mean "{close[0]}"?)' if close else ""
-    message = f'{where}: no plugin "{written}"{hint}'
+    message = f'{where}: no plugin "{written}"{did_you_mean(name, known)}'
     raise ConfigError(message)
 
 

@@ -7,7 +7,6 @@ cost every start. tomllib alone decides what the values are.
 from __future__ import annotations
 
 import sys
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,5 +158,8 @@ def _names(key: Node) -> Iterator[tuple[str, Node]]:
             yield from _names(inner)
         return
     text = (key.text or b"").decode()
-    quoted = key.type == "quoted_key"
-    yield (next(iter(tomllib.loads(f"{text}=0"))) if quoted else text), key
+    if key.type == "quoted_key":
+        import tomllib  # noqa: PLC0415 - as tree-sitter
+
+        text = next(iter(tomllib.loads(f"{text}=0")))
+    yield text, key

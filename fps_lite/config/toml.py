@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
 from fps_lite.config.positions import Place, long_integer
@@ -27,6 +26,8 @@ class TomlError(Exception):
 
 def read_toml(source: str) -> dict[str, Any]:
     """Return the values of a TOML document, or raise `TomlError`."""
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
     try:
         values = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import msgspec.inspect as ir
@@ -142,5 +141,7 @@ def dotted(path: KeyPath) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean "greeting"?)` if a name of `known` is near, else nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
     close = get_close_matches(name, list(known), n=1)
     return f' (did you mean "{close[0]}"?)' if close else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import cache
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from fps_lite import hookspecs
+from fps_lite.config.wording import did_you_mean
 from fps_lite.hooks import ALL_HOOKS, PROJECT, REGISTERED, HookType
 
 if TYPE_CHECKING:
@@ -122,8 +122,7 @@ def _problems(
 
 def _misplaced(hook: str, collected: frozenset[str]) -> str | None:
     if hook not in ALL_HOOKS:
-        close = get_close_matches(hook, sorted(ALL_HOOKS), 1)
-        hint = f' (did you mean "{close[0]}"?)' if close else f": write one of {_listed(ALL_HOOKS)}"
+        hint = did_you_mean(hook, sorted(ALL_HOOKS)) or f": write one of {_listed(ALL_HOOKS)}"
         return f'"{hook}" is no hook{hint}'
     if hook not in collected:
         group = next(

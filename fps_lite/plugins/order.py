@@ -5,12 +5,12 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Mapping
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from fps_lite.config.wording import did_you_mean
 from fps_lite.errors import PluginError
 
 from .discovery import RESERVED, normalized
@@ -116,9 +116,7 @@ def _unmet(
 def _why(wanted: str, providers: Mapping[str, str], missing: Mapping[str, str]) -> str:
     if wanted in missing:
         return f"which is not enabled: {missing[wanted]}"
-    close = get_close_matches(wanted, [*providers, *missing], 1)
-    hint = f' (did you mean "{close[0]}"?)' if close else ""
-    return f"which no enabled plugin provides{hint}"
+    return f"which no enabled plugin provides{did_you_mean(wanted, [*providers, *missing])}"
 
 
 def _place_star(name: str, wanted: Dependencies, edges: Edges) -> None:

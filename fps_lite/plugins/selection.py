@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from fps_lite.config.wording import did_you_mean
 from fps_lite.errors import ConfigError, FPSError, PluginError
 from fps_lite.settings import PluginConfig
 
@@ -72,13 +72,8 @@ def _unknown_names(
         for index, written in enumerate(names):
             if normalized(written) not in discovery.found:
                 where = config.where("fps", key, index)
-                hint = _did_you_mean(written, discovery.found)
+                hint = did_you_mean(normalized(written), discovery.found)
                 yield ConfigError(f'{where}: fps.{key}[{index}]: no plugin "{written}"{hint}')
-
-
-def _did_you_mean(written: str, known: Mapping[str, object]) -> str:
-    close = get_close_matches(normalized(written), known, 1)
-    return f' (did you mean "{close[0]}"?)' if close else ""
 
 
 def _unmet_requirements(
