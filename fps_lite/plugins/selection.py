@@ -13,7 +13,7 @@ from fps_lite.settings import PluginConfig
 from .discovery import Found, normalized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from packaging.requirements import Requirement
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from fps_lite.settings import Selection
 
     from .discovery import Discovery
+
+
+Why = tuple[str, tuple[str | int, ...]]
+"""Why a plugin does not take part (empty if it does), and the path of the key that says so."""
 
 
 class Selected(Struct, frozen=True):
@@ -39,29 +43,33 @@ def select(
     """Decide for each plugin whether it takes part, and find faults in the lists."""
     selected: list[Selected] = []
     errors: list[FPSError] = [*_unknown_names(discovery, config, selection)]
+    why_disabled = _why_disabled(selection)
     for name, found in discovery.found.items():
         decoded = config.decode(name, PluginConfig, only_known=True)
         settings = decoded.value or PluginConfig()
         errors += decoded.errors
-        selected.append(Selected(found, settings, *_why_disabled(name, settings, selection)))
+        selected.append(Selected(found, settings, *why_disabled(name, settings)))
     by_name = {one.found.name: one for one in selected}
     errors += _unmet_requirements(by_name, config, selection.required_plugins)
     return tuple(selected), tuple(errors)
 
 
-def _why_disabled(
-    name: str, settings: PluginConfig, selection: Selection
-) -> tuple[str, tuple[str | int, ...]]:
-    """Return why a plugin does not take part, and the path of the key that says so."""
+def _why_disabled(selection: Selection) -> Callable[[str, PluginConfig], Why]:
+    """Return what says of a plugin why it does not take part."""
     disabled = list(map(normalized, selection.disabled_plugins))
-    if name in disabled:
-        path = ("fps", "disabled_plugins", disabled.index(name))
-        return "in fps.disabled_plugins", path
-    if selection.enabled_plugins and name not in map(normalized, selection.enabled_plugins):
-        return "not in fps.enabled_plugins", ("fps", "enabled_plugins")
-    if not settings.enabled:
-        return f"{name}.enabled is false", (name, "enabled")
-    return "", ()
+    first = {name: at for at, name in reversed([*enumerate(disabled)])}
+    enabled = frozenset(map(normalized, selection.enabled_plugins))
+
+    def why(name: str, settings: PluginConfig) -> Why:
+        if name in first:
+            return "in fps.disabled_plugins", ("fps", "disabled_plugins", first[name])
+        if enabled and name not in enabled:
+            return "not in fps.enabled_plugins", ("fps", "enabled_plugins")
+        if not settings.enabled:
+            return f"{name}.enabled is false", (name, "enabled")
+        return "", ()
+
+    return why
 
 
 def _unknown_names(
