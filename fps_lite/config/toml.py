@@ -13,6 +13,7 @@ DEEP = "tables or arrays nest too deep"
 
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEY = "value = "
+_NESTS = (dict, list)
 
 
 class TomlError(Exception):
@@ -60,15 +61,15 @@ def is_deep(value: object) -> bool:
     """Tell whether tables and arrays nest so deep that recursion is not safe."""
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        level = [one.values() if isinstance(one, dict) else one for one in level if _nests(one)]
-        level = [inner for one in level for inner in one]
+        level = [
+            inner
+            for one in level
+            if isinstance(one, _NESTS)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
         if not level:
             return False
     return True
-
-
-def _nests(value: object) -> bool:
-    return isinstance(value, dict | list)
 
 
 def read_value(text: str) -> Any:
