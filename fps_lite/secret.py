@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, quote_plus
 
-from msgspec import Struct
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,15 +56,9 @@ class Secret:
 
 def secrets_of(value: Any) -> frozenset[str]:
     """Return the text of every `Secret` inside a struct, mapping or list."""
-    if isinstance(value, Secret):
-        return frozenset({value.reveal()} - {""})
-    if isinstance(value, Struct):
-        return secrets_of([getattr(value, name) for name in value.__struct_fields__])
-    if isinstance(value, dict):
-        return secrets_of(list(value.values()))
-    if isinstance(value, list | tuple | set | frozenset):
-        return frozenset().union(*map(secrets_of, value))
-    return frozenset()
+    others: list[Any] = []
+    msgspec.to_builtins(value, enc_hook=others.append)  # asked for all that msgspec does not know
+    return frozenset(one.reveal() for one in others if isinstance(one, Secret)) - {""}
 
 
 def spellings(secrets: Iterable[str]) -> tuple[str, ...]:

@@ -56,7 +56,10 @@ def decode_table(  # noqa: PLR0913 - one call, in one place, all by name
     if not any(layer.is_text for layer in layers):
         value = _quick(_known(merged, model) if only_known else merged, model)
         if value is not None:
-            return Decoded(value, (), secrets_of(value) if may_hold_secret(model) else frozenset())
+            # A model that only some keys are for is one of few; a whole table has its own, and to
+            # look at what is there is quicker than to look at what may be.
+            looks = not only_known or may_hold_secret(model)
+            return Decoded(value, (), secrets_of(value) if looks else frozenset())
     kind = kind_of(model)
     found, spelled = merge_layers([layer.of(table) for layer in layers], {table: kind})
     origins = Origins(spelled)

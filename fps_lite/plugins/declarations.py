@@ -5,7 +5,8 @@ from __future__ import annotations
 from inspect import get_annotations, isclass
 from typing import TYPE_CHECKING, Any
 
-from fps_lite.config.kinds import kind_of
+import msgspec
+
 from fps_lite.errors import PluginError
 from fps_lite.hooks import Dependencies
 from fps_lite.settings import PluginConfig
@@ -54,7 +55,7 @@ def _check_model(model: type[PluginConfig]) -> None:
         message = f"{model.__name__} redefines {', '.join(redefined)}"
         raise PluginError(message)
     try:
-        kind_of(model)
+        msgspec.msgpack.Decoder(model)
     except Exception as error:  # noqa: BLE001 - msgspec evaluates annotations, which may be any code
         message = f"config model {model.__name__}: {_unusable(error)}"
         raise PluginError(message) from None

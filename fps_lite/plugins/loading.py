@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fps_lite.effects import unwatched
 from fps_lite.errors import FPSError, PluginError
 from fps_lite.hooks import Dependencies
-from fps_lite.secret import mask, secrets_of
+from fps_lite.secret import mask
 from fps_lite.settings import FPSConfig, PluginConfig, Selection
 
 from .asking import RAISED, complaint, reason
@@ -159,7 +159,7 @@ def _loaded(selected: Selected, config: Config, wanted: frozenset[str] | None) -
         plugin = replace(plugin, hooks=hooks, model=model_of(hooks))
         decoded = config.decode(plugin.name, plugin.model)
         plugin = replace(plugin, config=decoded.value)
-        secrets = decoded.secrets | secrets_of(decoded.value)
+        secrets = decoded.secrets
         if decoded.errors or decoded.value is None:
             return plugin, list(decoded.errors), secrets
         return replace(plugin, declared=dependencies_of(hooks, decoded.value)), [], secrets
