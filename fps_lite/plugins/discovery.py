@@ -106,7 +106,8 @@ def _name_problem(name: str) -> str | None:
 
 
 def _clash(name: str, points: list[EntryPoint]) -> str | None:
-    if len(points) > 1 and len({point.dist.name for point in points if point.dist}) > 1:
+    packages = {point.dist for point in points if point.dist}
+    if len(packages) > 1 and len({one.name for one in packages}) > 1:
         return f'two distributions name a plugin "{name}"'
     if len({point.group for point in points}) < len(points):
         return f'plugin "{name}" is named twice in one group'
