@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cache
-from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -26,6 +26,8 @@ _INSTEAD = {"lifespan": "an async def that yields once"}
 _ONE_ONLY = ("plugin_name", "config")
 _LOOKED_UP = (FunctionType, MemberDescriptorType, classmethod, staticmethod)
 """What is bound when it is looked up, without running the plugin's code, as a property does."""
+_UNMARKABLE = (str, int, float, bool, bytes, tuple, list, dict, NoneType)
+"""What has no attributes, a third of what a module has: not looked at for a mark, which is slow."""
 
 
 class Hook(Struct, frozen=True):
@@ -99,6 +101,8 @@ def _bound(subject: object, name: str, written: Any) -> Any:
 
 def _options(value: object) -> dict[str, Any] | None:
     holder = value.__func__ if type(value) is MethodType else value
+    if type(holder) in _UNMARKABLE:
+        return None
     if type(holder) is FunctionType:  # nearly all that is marked; the other way takes longer
         options = vars(holder).get(MARK)
     else:
