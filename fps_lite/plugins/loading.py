@@ -112,7 +112,7 @@ def load(
     faults += config.unknown_tables(["fps", *discovery.found])
     plugins = [Plugin(one.found, one.settings, one.disabled, one.disabled_by) for one in selected]
     secrets = decoded.secrets
-    if not config.errors and not _selection_faults(config):
+    if not config.errors and not (decoded.errors and _selection_faults(config)):
         steps = [_watched(one, config, wanted, watch) for one in selected]
         plugins = [plugin for plugin, _, _ in steps]
         faults += [fault for _, found, _ in steps for fault in found]
