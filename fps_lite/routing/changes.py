@@ -52,10 +52,12 @@ class Routes(list[BaseRoute]):
 class Snapshot:
     """What a list of routes held when it was read."""
 
+    __slots__ = ("changes", "seen", "watched")
+
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self.seen = tuple(routes)
         self.watched = routes if isinstance(routes, Routes) else None
-        self.changes = self.watched.changes if self.watched else 0
+        self.changes = self.watched.changes if self.watched is not None else 0
 
     def is_current(self, routes: Sequence[BaseRoute]) -> bool:
         """Tell whether `routes` holds the same objects in the same order.

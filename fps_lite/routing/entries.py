@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute, request_response
 
 from .segments import Conversion, Param, Shape, pattern_of, segments_of, shape_of
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NARROWING = "only_under"
 """The attribute by which a class says where a `matches` of its own can match at all."""
+_WRAPPER = request_response(lambda _: Response()).__code__
 _SCOPE_TYPES: dict[type, str | None] = {Route: "http", WebSocketRoute: "websocket", Mount: None}
 
 
@@ -24,31 +25,36 @@ _SCOPE_TYPES: dict[type, str | None] = {Route: "http", WebSocketRoute: "websocke
 class Entry:
     """One route of a list, or of the router in a mount of that list."""
 
-    order: tuple[float, ...]
-    """Its place: the first that matches answers, and a mount comes after what is in it."""
+    # What each request looks at comes first, and lies together in memory.
     route: Any
-    segments: tuple[str | None, ...] | None
-    """What its path begins with, a parameter as None; without any it may match any path."""
+    app: Any = None
+    """What the route handed requests on to when it was read."""
+    function: Any = None
+    """The coroutine function in that, if Starlette made it of a function and of nothing else."""
+    mounts: tuple[Any, ...] = ()
+    """The routers that it is in, the outermost first."""
+    prefix: str | None = None
+    """The part of the path that mounts take; None if parameters are in it, or if none does."""
+    is_mount: bool = False
+    asks: bool = True
+    """Whether only the route itself can tell what it matches."""
     params: tuple[Param, ...] = ()
     conversions: tuple[Conversion, ...] = ()
-    asks: bool = True
-    """Whether only the route itself can tell."""
+    methods: Collection[str] | None = None
+    depth: int | None = None
+    """How many segments mounts take; None if it is in none and is none."""
+    number: int = 0
+    """Its place in the order: the first that matches answers."""
+    segments: tuple[str | None, ...] | None = None
+    """What its path begins with, a parameter as None; without any it may match any path."""
     ends: bool = True
     """Whether it may match a path that ends with the segments."""
     goes_on: bool = True
     """Whether it may match a path that goes on after them."""
-    methods: Collection[str] | None = None
     scope_type: str | None = None
     """The one type of scope that it matches; None where there may be several."""
-    is_mount: bool = False
-    depth: int | None = None
-    """How many of the segments mounts take; None if it is in none and is none."""
-    prefix: str | None = None
-    """These segments as text; None if parameters are in them."""
     inner: Any = None
     """The router that it leads to, if it is a mount of nothing but routes."""
-    mounts: tuple[Any, ...] = ()
-    """The routers that it is in, the outermost first."""
 
     @property
     def candidate(self) -> Any:
@@ -56,7 +62,7 @@ class Entry:
         return self.inner or self.route
 
     def flattened(self) -> Iterator[Entry]:
-        """Yield what is in the mount as seen from outside, and the entry itself."""
+        """Yield what is in the mount as seen from outside, and after it the mount."""
         for one in self.inner.entries if self.inner else ():
             yield from map(self._outside, one.flattened())
         yield self
@@ -64,13 +70,12 @@ class Entry:
     def _outside(self, one: Entry) -> Entry:
         """Return an entry of the router in this mount, as it stands in the mount's own list."""
         depth, segments = self.depth or 0, self.segments or ()
-        mine, its = ({param.name for param in entry.params} for entry in (self, one))
+        mine, its = ({name for _, name, _ in entry.params} for entry in (self, one))
         deeper = "" if one.depth is None else one.prefix
         return replace(
             one,
-            order=(*self.order[:-1], *one.order),
             segments=segments + (one.segments or ()),
-            params=self.params + tuple(param.after(depth) for param in one.params),
+            params=self.params + tuple((depth + at, name, take) for at, name, take in one.params),
             conversions=self.conversions + one.conversions,
             # The value of a name is that of the route, and the mount has converted its own.
             asks=one.asks or not mine.isdisjoint(its),
@@ -81,23 +86,23 @@ class Entry:
         )
 
 
-def entry_of(number: int, route: Any, inner_of: Callable[[Mount], Any]) -> Entry:
+def entry_of(route: Any, inner_of: Callable[[Mount], Any]) -> Entry:
     """Return the entry of a route; `inner_of` finds the router in a mount."""
     kind = _kind_of(route)
     shape = _shape_of(route, is_mount=kind is Mount) if kind else None
     if kind is None or shape is None:
-        return Entry((number,), route, _narrowed(route))
+        return Entry(route, segments=_narrowed(route))
     known = partial(Entry, route=route, segments=shape.segments, scope_type=_SCOPE_TYPES[kind])
     if not shape.is_whole:
-        return known((number,), ends=False)
+        return known(ends=False)
     asks = not _is_stock(route, "handle", kind)
     known = partial(known, params=shape.params, conversions=shape.conversions, asks=asks)
     if kind is not Mount:
         methods = route.methods if kind is Route else None
-        return known((number,), goes_on=False, methods=methods)
+        function = _function_in(route.app)
+        return known(goes_on=False, methods=methods, app=route.app, function=function)
     inner = None if asks else inner_of(route)
     return known(
-        (number, inf),
         ends=False,
         asks=asks or inner is not None,
         is_mount=True,
@@ -105,6 +110,12 @@ def entry_of(number: int, route: Any, inner_of: Callable[[Mount], Any]) -> Entry
         prefix=None if shape.params else route.path,
         inner=inner,
     )
+
+
+def _function_in(app: Any) -> Any:
+    """Return the coroutine function in what `request_response` made of an endpoint."""
+    is_plain = getattr(app, "__code__", None) is _WRAPPER
+    return app.__closure__[0].cell_contents if is_plain else None
 
 
 def _kind_of(route: object) -> type | None:
@@ -116,8 +127,10 @@ def _kind_of(route: object) -> type | None:
 
 
 def _is_stock(route: object, name: str, kind: type) -> bool:
-    is_own = name in getattr(route, "__dict__", ())
-    return not is_own and getattr(type(route), name) is getattr(kind, name)
+    """Tell whether a method is the one of `kind`, overridden neither by a class nor on it."""
+    method = getattr(route, name)
+    is_own = getattr(method, "__self__", None) is route
+    return is_own and method.__func__ is getattr(kind, name)
 
 
 def _shape_of(route: Any, *, is_mount: bool) -> Shape | None:
@@ -137,7 +150,7 @@ def _narrowed(route: object) -> tuple[str | None, ...] | None:
 
     Said by a class, it holds for the `matches` of that class and of those above it.
     """
-    if "matches" in getattr(route, "__dict__", ()):
+    if getattr(getattr(route, "matches", None), "__self__", None) is not route:
         return None
     for kind in type(route).__mro__:
         if NARROWING in vars(kind):

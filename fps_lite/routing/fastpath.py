@@ -7,14 +7,15 @@ Starlette's own code runs on what was remembered: handlers, status codes and the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import request_response
 
 from .router import CompiledRouter, enter
 from .understood import is_understood_app
@@ -28,14 +29,15 @@ if TYPE_CHECKING:
 START, BODY = "http.response.start", "http.response.body"
 _REMEMBERED: Message = {"type": START}
 _SENDING = Response.__call__
-_WRAPPER = request_response(lambda _: Response()).__code__
 
 
-class Layers(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Layers:
     """The middleware of an app that has none of its own, and its router."""
 
     errors: ServerErrorMiddleware
-    exceptions: ExceptionMiddleware
+    handlers: tuple[Any, Any]
+    """What the exception middleware puts into each scope."""
     router: CompiledRouter
     router_stack: ASGIApp
 
@@ -49,28 +51,24 @@ class FastPath:
 
     def __init__(self, app: Starlette) -> None:
         self.app = app
-        self._known: tuple[ASGIApp | None, Layers | None] = (None, None)
+        self._stack: ASGIApp = app
+        self._layers: Layers | None = None
 
-    def _layers(self) -> tuple[ASGIApp, Layers | None]:
-        """Return the app's middleware stack as it is now, and its layers."""
-        stack = self.app.middleware_stack
-        if stack is None:
-            stack = self.app.middleware_stack = self.app.build_middleware_stack()
-        known, layers = self._known
-        if known is not stack:
-            layers = layers_of(stack)
-            self._known = stack, layers
-        return stack, layers
+    def _read_stack(self) -> None:
+        app = self.app
+        self._stack = app.middleware_stack = app.middleware_stack or app.build_middleware_stack()
+        self._layers = layers_of(self._stack)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        scope["app"] = self.app
-        stack, layers = self._layers()
+        scope["app"] = app = self.app
+        if app.middleware_stack is not self._stack:
+            self._read_stack()
+        layers = self._layers
         function = None if layers is None else _entered(layers, scope)
         if layers is None or function is None:
-            await stack(scope, receive, send)
+            await self._stack(scope, receive, send)
             return
-
         has_begun = has_started = False
 
         async def send_begun(message: Message) -> None:
@@ -80,14 +78,14 @@ class FastPath:
 
         request = Request(scope, receive, send_begun)
         try:
-            response = await function(request)
-            if type(response).__call__ is _SENDING:
+            answer = await function(request)
+            if type(answer).__call__ is _SENDING:
                 has_started = True
-                status, headers = response.status_code, response.raw_headers
-                await send({"type": START, "status": status, "headers": headers})
-                await send({"type": BODY, "body": response.body})
-                if response.background is not None:
-                    await response.background()
+                head = {"type": START, "status": answer.status_code, "headers": answer.raw_headers}
+                await send(head)
+                await send({"type": BODY, "body": answer.body})
+                if answer.background is not None:
+                    await answer.background()
             else:
 
                 async def send_started(message: Message) -> None:
@@ -95,7 +93,7 @@ class FastPath:
                     has_started = has_started or message["type"] == START
                     await send(message)
 
-                await response(scope, receive, send_started)
+                await answer(scope, receive, send_started)
         except Exception as error:  # noqa: BLE001 - Starlette's layers raise it again, or answer
             await _answer_error(error, request, layers, send, begun=has_begun, started=has_started)
 
@@ -104,34 +102,32 @@ def layers_of(stack: ASGIApp) -> Layers | None:
     """Return the layers of an app's middleware stack; None if there are others."""
     if not is_understood_app() or type(stack) is not ServerErrorMiddleware or stack.debug:
         return None
-    exceptions = stack.app
-    if type(exceptions) is not ExceptionMiddleware:
+    inner = stack.app
+    if type(inner) is not ExceptionMiddleware:
         return None
-    router: object = exceptions.app
+    router: object = inner.app
     if not isinstance(router, CompiledRouter) or not router.is_only_routes:
         return None
-    return Layers(stack, exceptions, router, router.middleware_stack)
+    handlers = inner._exception_handlers, inner._status_handlers  # noqa: SLF001
+    return Layers(stack, handlers, router, router.middleware_stack)
 
 
 def _entered(layers: Layers, scope: Scope) -> Callable[[Request], Awaitable[Any]] | None:
     """Return the function that answers, with `scope` as all layers leave it; None if none does."""
-    _, exceptions, router, router_stack = layers
-    if scope["type"] != "http" or router.middleware_stack is not router_stack:
+    router = layers.router
+    if scope["type"] != "http" or router.middleware_stack is not layers.router_stack:
         return None
-    hit = router.find(scope)
+    hit = router.table().find(scope)
     if hit is None:
         return None
-    app = hit[0].route.app
-    if getattr(app, "__code__", None) is not _WRAPPER:
+    entry = hit[0]
+    if entry.function is None or entry.route.app is not entry.app:
         return None
-    scope["starlette.exception_handlers"] = (
-        exceptions._exception_handlers,  # noqa: SLF001 - what it puts there itself
-        exceptions._status_handlers,  # noqa: SLF001
-    )
+    scope["starlette.exception_handlers"] = layers.handlers
     if "router" not in scope:
         scope["router"] = router
     enter(hit, scope)
-    function: Callable[[Request], Awaitable[Any]] = app.__closure__[0].cell_contents
+    function: Callable[[Request], Awaitable[Any]] = entry.function
     return function
 
 
@@ -162,5 +158,6 @@ async def _answer_error(  # noqa: PLR0913 - it is all that is remembered
         outer = Request(scope, receive, send)
         await wrap_app_handling_exceptions(route, outer)(scope, receive, send)
 
-    errors = ServerErrorMiddleware(exceptions, layers.errors.handler, layers.errors.debug)
+    errors = copy.copy(layers.errors)
+    errors.app = exceptions
     await errors(request.scope, request.receive, forget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +15,17 @@ if TYPE_CHECKING:
 
 Hit = tuple["Entry", dict[str, Any], str | None]
 """What answers, found without asking it; its parameters; the part of the path that mounts took."""
-ANY_OTHER = None
-"""Stands for each method that no route names."""
-_ORDER = attrgetter("order")
+_NUMBER = attrgetter("number")
 
 
 class Node(dict[str, "Node"]):
     """What can follow some segments of a path: the next, each with its own node."""
 
-    __slots__ = ("ends", "goes_on", "param")
+    __slots__ = ("depth", "ends", "goes_on", "param")
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 0) -> None:
         super().__init__()
+        self.depth = depth
         self.param: Node | None = None
         self.ends: tuple[Entry, ...] = ()
         self.goes_on: tuple[Entry, ...] = ()
@@ -33,22 +33,22 @@ class Node(dict[str, "Node"]):
     def after(self, segment: str | None) -> Node:
         """Return the node after a segment, None being a parameter; make it if it is new."""
         if segment is None:
-            self.param = Node() if self.param is None else self.param
+            self.param = Node(self.depth + 1) if self.param is None else self.param
             return self.param
         if segment not in self:
-            self[segment] = Node()
+            self[segment] = Node(self.depth + 1)
         return self[segment]
 
     def collect(self, segments: Sequence[str], found: list[Entry]) -> None:
-        """Add to `found` what is on the way of the segments."""
+        """Add to `found` what can match the segments, from this node on."""
         node = self
-        for depth, segment in enumerate(segments, 1):
+        for segment in segments[self.depth :] if self.depth else segments:
             if node.goes_on:
                 found += node.goes_on
             literal = node.get(segment)
             if node.param is not None and segment:
                 if literal is not None:
-                    literal.collect(segments[depth:], found)
+                    literal.collect(segments, found)
                 node = node.param
             elif literal is not None:
                 node = literal
@@ -56,18 +56,52 @@ class Node(dict[str, "Node"]):
                 return
         found += node.ends
 
+    def collect_near(self, segments: Sequence[str], least: int, found: list[Entry]) -> None:
+        """Add to `found` what can match the segments, or the first of them but `least` or more."""
+        node = self
+        while True:
+            found += node.goes_on
+            if node.depth >= least:
+                found += node.ends
+            if node.depth == len(segments):
+                return
+            literal = node.get(segments[node.depth])
+            if node.param is not None:
+                if literal is not None:
+                    literal.collect_near(segments, least, found)
+                node = node.param
+            elif literal is not None:
+                node = literal
+            else:
+                return
+
+
+class Exact(dict["str | None", dict[str, "Entry"]]):
+    """What certainly answers each path without parameters, by the method of the request."""
+
+    def __init__(self, methods: Iterable[str]) -> None:
+        super().__init__((method, {}) for method in methods)
+        self.other: dict[str, Entry] = {}
+        """For the methods that no route names."""
+
+    def __missing__(self, _: str | None) -> dict[str, Entry]:
+        return self.other
+
 
 class Index:
     """The routes of one list, and of the routers in its mounts, by the segments of their paths."""
 
     def __init__(self, scope_type: str, entries: Iterable[Entry]) -> None:
         flattened = [one for entry in entries for one in entry.flattened()]
-        placed = [one for one in flattened if one.scope_type in (scope_type, None)]
-        methods = {method for one in placed for method in one.methods or ()}
+        matching = [one for one in flattened if one.scope_type in (scope_type, None)]
+        shared: dict[Any, Any] = {}
+        placed = [
+            replace(one, number=number, params=shared.setdefault(one.params, one.params))
+            for number, one in enumerate(matching)
+        ]
         self.root = Node()
-        self.anywhere = [one for one in placed if one.segments is None]
-        self.exact: dict[str | None, dict[str, Entry]] = {method: {} for method in methods}
-        self.exact_other: dict[str, Entry] = {}
+        self.anywhere: list[Entry] = []
+        self.exact = Exact({method for one in placed for method in one.methods or ()})
         for entry in placed:
             self._place(entry)
         for entry in placed:
@@ -75,6 +109,7 @@ class Index:
 
     def _place(self, entry: Entry) -> None:
         if entry.segments is None:
+            self.anywhere.append(entry)
             return
         node = self.root
         for segment in entry.segments:
@@ -89,52 +124,57 @@ class Index:
         if entry.asks or entry.is_mount or entry.params:
             return
         segments = [segment or "" for segment in entry.segments or ()]
-        path = "/" + "/".join(segments)
+        path = entry.route.path if entry.depth is None else "/" + "/".join(segments)
         if "\n" in path:
             return
-        tables = {**self.exact, ANY_OTHER: self.exact_other}
-        for method in entry.methods or tables:
+        methods: Iterable[str | None] = entry.methods or (*self.exact, None)
+        for method in methods:
             hit = self.find(segments, method)
             if hit is not None and not hit[1] and not hit[0].is_mount:
-                tables[method][path] = hit[0]
+                self.exact[method][path] = hit[0]
 
     def candidates(self, path: str) -> list[Entry]:
-        """Return the routes of the list that can match a path, in its order; no other can."""
+        """Return the routes that can match a path, with or without slashes at its end.
+
+        There may be others among them, but none that can match is left out.
+        """
         found = self.anywhere.copy()
-        if path.startswith("/"):
-            self.root.collect(segments_of(path), found)
-        found.sort(key=_ORDER)
-        return [one for one in found if not one.mounts]
+        if path.startswith("/") or not path:
+            segments = segments_of(path)
+            segments.append("")
+            least = len(segments_of(path.rstrip("/")))
+            self.root.collect_near(segments, least, found)
+        return found
 
     def find(self, segments: Sequence[str], method: str | None) -> Hit | None:
-        """Return the first route that fully matches, None if there is none or none is certain.
-
-        What a convertor raises comes out: Starlette's own code must raise it where it would.
-        """
+        """Return the first route that fully matches, None if there is none or none is certain."""
         found = self.anywhere.copy()
         self.root.collect(segments, found)
         if len(found) > 1:
-            found.sort(key=_ORDER)
-        for entry in found:
-            if entry.asks:
-                return None
-            params = {}
-            for position, name, takes in entry.params:
-                segment = params[name] = segments[position]
-                if not takes(segment):
-                    break
-            else:
-                # Only now: to convert can raise, and must not for a path that does not match.
-                for name, convert in entry.conversions:
-                    params[name] = convert(params[name])
-                if not entry.methods or method in entry.methods:
-                    if entry.depth is None:
-                        return entry, params, None
-                    return _in_mount(entry, params, segments)
+            found.sort(key=_NUMBER)
+        try:
+            for entry in found:
+                if entry.asks:
+                    return None
+                params = {}
+                for position, name, takes in entry.params:
+                    segment = params[name] = segments[position]
+                    if not takes(segment):
+                        break
+                else:
+                    # Only now: to convert can raise, and must not for a path that does not match.
+                    for name, convert in entry.conversions:
+                        params[name] = convert(params[name])
+                    if not entry.methods or method in entry.methods:
+                        return _hit(entry, params, segments)
+        except Exception:  # noqa: BLE001 - a convertor's; Starlette's own code raises it again
+            return None
         return None
 
 
-def _in_mount(entry: Entry, params: dict[str, Any], segments: Sequence[str]) -> Hit | None:
+def _hit(entry: Entry, params: dict[str, Any], segments: Sequence[str]) -> Hit | None:
+    if entry.depth is None:
+        return entry, params, None
     if not are_current(entry.mounts):
         return None
     prefix = entry.prefix

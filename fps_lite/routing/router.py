@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from .entries import Entry
     from .index import Hit
+
+
+class Indexes(dict[str, Index]):
+    """An index for each type of scope, made for the first of that type."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        super().__init__()
+        self.entries = entries
+
+    def __missing__(self, scope_type: str) -> Index:
+        made = self[scope_type] = Index(scope_type, self.entries)
+        return made
 
 
 class RouteTable:
@@ -31,14 +44,8 @@ class RouteTable:
             return Nested(mount, app, above) if is_only_routes(app) and not is_endless else None
 
         self.snapshot = Snapshot(routes)
-        seen = self.snapshot.seen
-        self.entries = [entry_of(number, route, inner_of) for number, route in enumerate(seen)]
-        self.indexes: dict[str, Index] = {}
-
-    def index(self, scope_type: str) -> Index:
-        """Return the index for a type of scope; it is made for the first of that type."""
-        made = self.indexes[scope_type] = Index(scope_type, self.entries)
-        return made
+        self.entries = [entry_of(route, inner_of) for route in self.snapshot.seen]
+        self.indexes = Indexes(self.entries)
 
     def find(self, scope: Scope) -> Hit | None:
         """Return what certainly answers; None is for Starlette's own code to decide."""
@@ -48,35 +55,32 @@ class RouteTable:
             if len(path) == len(scope["path"]):
                 # The root path is not in the path; in a mount, some of it may be by accident.
                 return None
-        scope_type = scope["type"]
-        index = self.indexes.get(scope_type) or self.index(scope_type)
+        index = self.indexes[scope["type"]]
         method = scope.get("method")
-        entry = index.exact.get(method, index.exact_other).get(path)
+        entry = index.exact[method].get(path)
         if entry is not None and (not entry.mounts or are_current(entry.mounts)):
             return entry, {}, entry.prefix
         segments = path.split("/")
         if "\n" in path or segments.pop(0):
             # A regex's `$` matches before a last newline, too, and its `.` matches none.
             return None
-        try:
-            return index.find(segments, method)
-        except Exception:  # noqa: BLE001 - a convertor's; Starlette's own code raises it again
-            return None
+        return index.find(segments, method)
 
-    def candidates(self, scope: Scope, *, redirect_slashes: bool) -> Sequence[Any]:
+    def candidates(self, scope: Scope) -> Sequence[Any]:
         """Return the routes that can match the path, or the one that it would redirect to."""
         path = get_route_path(scope)
         if "\n" in path:
             return self.snapshot.seen
-        index = self.indexes.get(scope["type"]) or self.index(scope["type"])
+        index = self.indexes[scope["type"]]
         found = index.candidates(path)
-        if redirect_slashes and path != "/":
-            whole = scope["path"]
-            other = whole.rstrip("/") if path.endswith("/") else whole + "/"
-            redirected = get_route_path({**scope, "path": other})
-            both = {one.order: one for one in (*found, *index.candidates(redirected))}
-            found = [both[order] for order in sorted(both)]
-        return [one.candidate for one in found]
+        if root := scope.get("root_path"):
+            # Without its slashes at the end, the path may not begin with the root path any more.
+            redirected = {"path": scope["path"].rstrip("/"), "root_path": root}
+            found += index.candidates(get_route_path(redirected))
+        if not found:
+            return ()
+        each = {entry.number: entry for entry in found if not entry.mounts}
+        return [each[number].candidate for number in sorted(each)]
 
 
 class Nested:
@@ -84,6 +88,8 @@ class Nested:
 
     A mount ends the search, so what is in it answers or nothing does.
     """
+
+    __slots__ = ("above", "entries", "mount", "router", "snapshot", "stack", "table")
 
     def __init__(self, mount: Mount, router: Router, above: tuple[object, ...]) -> None:
         self.mount = mount
@@ -133,26 +139,29 @@ async def _dispatch(
 ) -> None:
     hit = table.find(scope)
     if hit is not None:
-        await enter(hit, scope)(scope, receive, send)
+        enter(hit, scope)
+        await hit[0].route.app(scope, receive, send)
         return
-    routes = table.candidates(scope, redirect_slashes=router.redirect_slashes)
-    await Router.app(cast("Router", Narrowed(router, routes)), scope, receive, send)
+    routes = table.candidates(scope)
+    if routes:
+        await Router.app(cast("Router", Narrowed(router, routes)), scope, receive, send)
+    else:
+        await router.default(scope, receive, send)
 
 
-def enter(hit: Hit, scope: Scope) -> ASGIApp:
-    """Put into `scope` what the route, and the mounts around it, would; return its app."""
+def enter(hit: Hit, scope: Scope) -> None:
+    """Put into `scope` what the route, and the mounts around it, would."""
     entry, params, prefix = hit
-    route = scope["route"] = entry.route
-    app: ASGIApp = route.app
+    route = entry.route
+    scope["route"] = route
+    scope["endpoint"] = route.app if entry.is_mount else route.endpoint
     if "path_params" in scope:
         params = {**scope["path_params"], **params}
-    scope["path_params"] = params or {}  # that of a path without any is not to be shared
+    scope["path_params"] = params
     if prefix is not None:
         root = scope.get("root_path", "")
         scope.setdefault("app_root_path", root)
         scope["root_path"] = root + prefix
-    scope["endpoint"] = app if entry.is_mount else route.endpoint
-    return app
 
 
 class CompiledRouter(Router):
@@ -161,25 +170,23 @@ class CompiledRouter(Router):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.routes = Routes(self.routes)
-        self._table: RouteTable | None = None
+        self._table = RouteTable(())
         self._steps_aside = not is_understood()
 
     def table(self) -> RouteTable:
         """Return what is known of the routes; it is found out anew when they have changed."""
-        table = self._table
-        if table is not None and table.snapshot.is_current(self.routes):
-            return table
-        table = self._table = RouteTable(self.routes, (self,))
-        return table
+        snapshot = self._table.snapshot
+        watched = snapshot.watched
+        if watched is self.routes and watched.changes == snapshot.changes:
+            return self._table
+        if watched is not None or not snapshot.is_current(self.routes):
+            self._table = RouteTable(self.routes, (self,))
+        return self._table
 
     @property
     def is_only_routes(self) -> bool:
         """Tell whether nothing stands before the routes."""
         return is_only_routes(self)
-
-    def find(self, scope: Scope) -> Hit | None:
-        """Return what certainly answers; the request is left as it is."""
-        return None if self._steps_aside else self.table().find(scope)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as Starlette's router does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from starlette.convertors import (
     Convertor,
@@ -19,24 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class Param(NamedTuple):
-    """A parameter that is a whole segment, without a slash in it and never empty."""
-
-    position: int
-    name: str
-    takes: Callable[[str], object]
-    """Tells by a true value whether the convertor's regex matches the segment."""
-
-    def after(self, segments: int) -> Param:
-        """Return the same parameter, so many segments later."""
-        return self._replace(position=self.position + segments)
-
-
-class Conversion(NamedTuple):
-    """What makes a value of a parameter that is more than text."""
-
-    name: str
-    convert: Callable[[str], Any]
+Param = tuple[int, str, "Callable[[str], object]"]
+"""A parameter that is a whole segment, without a slash in it and never empty: its place, its name,
+and what tells by a true value whether the convertor's regex matches the segment."""
+Conversion = tuple[str, "Callable[[str], Any]"]
+"""The name of a parameter that is more than text, and what makes its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +58,9 @@ def shape_of(path: str, convertors: Mapping[str, Convertor[Any]]) -> Shape:
             is_whole = False
             break
         segments.append(None)
-        params.append(Param(position, name, takes))
+        params.append((position, name, takes))
         if type(convertor) is not StringConvertor:
-            conversions.append(Conversion(name, convertor.convert))
+            conversions.append((name, convertor.convert))
     return Shape(tuple(segments), tuple(params), tuple(conversions), is_whole)
 
 

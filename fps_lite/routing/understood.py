@@ -53,9 +53,10 @@ def is_understood() -> bool:
 
 
 def is_understood_app() -> bool:
-    """Tell the same of what stands around the routing: errors, and a response's sending."""
+    """Tell the same of routing and of what stands around it: errors, a response's sending."""
     return (
-        uses(Starlette.__call__, {"build_middleware_stack", "middleware_stack"})
+        is_understood()
+        and uses(Starlette.__call__, {"build_middleware_stack", "middleware_stack"})
         and uses(ServerErrorMiddleware.__call__, _ERRORS)
         and uses(ExceptionMiddleware.__call__, _EXCEPTIONS)
         and uses(request_response, _WRAPPING)

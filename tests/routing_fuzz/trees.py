@@ -21,7 +21,7 @@ from starlette.routing import (
     compile_path,
 )
 
-from tests.routing_endpoints import BEHAVIOURS, endpoint, websocket_endpoint
+from .endpoints import BEHAVIOURS, endpoint, websocket_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from tests.routing_endpoints import World
+    from .endpoints import World
 
 LITERALS = ["a", "b", "a.b", "v1", "12", "A", "{bad-x}", "é", "", "a b", "a\n"]
 PARAMS = ["{p}", "{p:int}", "{q:int}", "{q}", "{f:float}", "{u:uuid}", "{p:path}", "{r:path}"]
@@ -212,7 +212,7 @@ class Handled(Route):
 class Builder:
     """Builds the routes of specs for one side of a comparison."""
 
-    def __init__(self, world: World, compiled: type[Router] | None) -> None:
+    def __init__(self, world: World, compiled: type[Router]) -> None:
         self.world = world
         self.compiled = compiled
         self.routers: dict[str, Router] = {}
@@ -221,7 +221,7 @@ class Builder:
         self._above: tuple[Spec, ...] = ()
 
     def router(self, spec: Spec) -> Router:
-        kind = self.compiled if spec.compiled and self.compiled else Router
+        kind = self.compiled if spec.compiled else Router
         middleware = self.middleware(spec) if spec.kind == "router" else None
         default = self.world.app(f"default {spec.label}") if spec.default else None
         children = [self.route(one) for one in spec.children]

@@ -83,9 +83,8 @@ def _value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_value(one) for one in value]
     label = vars(value).get("label") if hasattr(value, "__dict__") else None
-    return label or getattr(value, "__func__", type(value)).__qualname__.replace(
-        "CompiledRouter", "Router"
-    )
+    name: str = getattr(value, "__func__", type(value)).__qualname__
+    return label or name.replace("CompiledRouter", "Router")
 
 
 def endpoint(behaviour: str, label: str, world: World) -> Callable[..., Any]:
@@ -215,7 +214,7 @@ async def _app(request: Request, world: World) -> Any:
 
 
 async def _broken_app(_: Request, __: World) -> Any:
-    async def app(_: Scope, __: Receive, ___: Send) -> None:
+    async def app(*_: object) -> None:
         raise OwnError("in the response")
 
     return app
@@ -283,7 +282,7 @@ def handlers(kinds: list[str], world: World) -> dict[Any, Any]:
 
 HANDLED = [
     "404", "405", "418", "500", "Exception", "HTTPException", "OwnError", "RuntimeError",
-    "ValueError", "raises", "none", "group", "LookupError", "OwnError", "404", "405", "500",
+    "ValueError", "raises", "none", "sync", "group", "LookupError", "OwnError", "404", "405", "500",
 ]  # fmt: skip
 
 

@@ -53,8 +53,8 @@ def cases_of(tree: Any, scope: dict[str, Any], result: Any, fails_at: int) -> It
         yield "11 websocket"
     if tree.is_changed:
         yield "14 changed"
-    is_fast = len(tree.sides) > 2 and answered and answered[0] == "endpoint" and chain
-    if is_fast and (fails_at or chain[-1].behaviour not in CALM):
+    is_fast = len(tree.sides) > 2 and answered and answered[0] == "endpoint"
+    if is_fast and chain and (fails_at or chain[-1].behaviour not in CALM):
         yield "15 errors"
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from random import Random
     from re import Match
 
-    from tests.routing_trees import Spec
+    from .trees import Spec
 
 MANY_DIGITS = "9" * 4301
 UUIDS = ["12345678-1234-5678-1234-567812345678", "12345678123456781234567812345678", "ABCDEFAB" * 4]
