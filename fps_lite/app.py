@@ -124,12 +124,13 @@ class Application(Starlette):
             async with AsyncExitStack() as stack:
                 with collected.watches.start("the start of the app"):
                     self._make_middleware()
+                    router.prepare()
                     await stack.enter_async_context(lifespans.running())
                 yield
 
         settings = collected.loaded.settings
         super().__init__(debug=settings.debug, lifespan=lifespan, **parts)
-        self.router = CompiledRouter(self.router.routes, lifespan=lifespan)
+        self.router = router = CompiledRouter(self.router.routes, lifespan=lifespan)
         self.collected = collected
         self.lifespans = lifespans
         self._answer: ASGIApp = FastPath(self) if settings.fast_path else super().__call__

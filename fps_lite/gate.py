@@ -9,6 +9,8 @@ from urllib.parse import quote
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 
+from .paths import PrefixedRoute
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,8 +50,13 @@ class Guard:
 class GuardedRoute(BaseRoute):
     """A route of a kind of its own, matched as before and handled behind a `Guard`."""
 
+    only_under = ""
+    """The path under which alone it can match, where a prefix says so."""
+
     def __init__(self, route: BaseRoute, name: str, is_down: Callable[[], bool]) -> None:
         self.route = route
+        # What others' classes say may not hold for a subclass of theirs.
+        self.only_under = route.only_under if isinstance(route, PrefixedRoute) else ""
         self.guard = Guard(route.handle, name, is_down)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -32,8 +32,12 @@ class PrefixedRoute(BaseRoute):
     Not a mount of it, which would take all requests under the prefix, whatever the route takes.
     """
 
+    only_under = ""
+    """The path under which alone it can match: what the router asks of its kind."""
+
     def __init__(self, route: BaseRoute, prefix: str) -> None:
         self.path = prefix + getattr(route, "path", "/?")
+        self.only_under = prefix
         self.route = route
         self.mount = Mount(prefix, routes=[route])
 

@@ -19,7 +19,8 @@ from starlette.testclient import TestClient
 
 import fps_lite.routing
 from fps_lite import create_app, hookimpl, mount
-from fps_lite.routing import CompiledRouter, FastPath, Routes, understood
+from fps_lite.paths import PrefixedRoute
+from fps_lite.routing import CompiledRouter, FastPath, Routes, router, understood
 from tests.routing_fuzz import fuzz
 
 if TYPE_CHECKING:
@@ -223,6 +224,13 @@ async def broken(_: Request) -> PlainTextResponse:
     raise ValueError("broken")
 
 
+class Odd(BaseRoute):
+    """A route of a kind of its own, which answers nothing."""
+
+    def matches(self, _: Scope) -> tuple[Match, Scope]:
+        return Match.NONE, {}
+
+
 async def app_in(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(f"{scope['path']} in {scope['root_path']}")(scope, receive, send)
 
@@ -253,6 +261,45 @@ def test_composed_app_hears_of_routes_that_come_later() -> None:
             assert client.get(path).status_code == 404
             routes.append(Route("/late", hello))
             assert client.get(path).status_code == 200
+
+
+def test_first_request_of_a_composed_app_waits_for_no_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = composed(Route("/a", hello))
+    with TestClient(app) as client:
+        monkeypatch.setattr(router, "Index", None)
+        assert client.get("/a").status_code == 200
+        app.routes.append(Route("/b", hello))
+        with pytest.raises(TypeError):
+            client.get("/b")
+
+
+def test_lists_in_mounts_of_a_composed_app_count_their_changes() -> None:
+    app = composed(Mount("/in", routes=[Mount("/deeper", routes=[Route("/a", hello)])]))
+    outer = app.routes[0]
+    assert type(outer.routes) is type(outer.routes[0].routes) is Routes
+
+
+@pytest.mark.parametrize("on_failure", ["fatal", "isolate"])
+def test_a_prefix_says_where_a_route_of_a_kind_of_its_own_can_match(
+    monkeypatch: pytest.MonkeyPatch, on_failure: str
+) -> None:
+    asked: list[str] = []
+    original = PrefixedRoute.matches
+
+    def counted(self: PrefixedRoute, scope: Scope) -> tuple[Match, Scope]:
+        asked.append(scope["path"])
+        return original(self, scope)
+
+    monkeypatch.setattr(PrefixedRoute, "matches", counted)
+    config = {"p": {"prefix": "/p", "on_failure": on_failure}}
+    app = composed(Odd(), Route("/a", hello), config=config)
+    app.routes.append(Route("/elsewhere", hello))
+    with TestClient(app) as client:
+        assert client.get("/elsewhere").status_code == 200
+        assert client.get("/p/a").status_code == 200
+    assert asked == ["/p/a"]
 
 
 def test_router_without_an_app_around_it_closes_unknown_websockets() -> None:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Host, Mount, Router
 
 from fps_lite.errors import PluginError
+from fps_lite.routing import Routes
 
 from .residents import Resident
 from .routes import Foreign, ForeignMount, Housed
@@ -84,7 +85,8 @@ class Residents:
             return Housed(self._resident(Resident(base), place), stack), base
         inner = copy.copy(base)
         before = self._mounts()
-        inner.routes = [self._settled(one, place) for one in base.routes]
+        # A list that counts its changes: the router asks for them in each request.
+        inner.routes = Routes(self._settled(one, place) for one in base.routes)
         own = _behind(base.middleware_stack, base.app, inner.app)
         settled = _behind(stack, base, inner)
         if own is not None and settled is not None:

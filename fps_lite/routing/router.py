@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .index import Hit
 
 
+ROUTED = ("http", "websocket")
+"""The types of scope that routes are for."""
+
+
 class Indexes(dict[str, Index]):
     """An index for each type of scope, made for the first of that type."""
 
@@ -31,6 +35,11 @@ class Indexes(dict[str, Index]):
     def __missing__(self, scope_type: str) -> Index:
         made = self[scope_type] = Index(scope_type, self.entries)
         return made
+
+    def prepare(self) -> None:
+        """Make those that are not there yet."""
+        for scope_type in ROUTED:
+            self[scope_type]
 
 
 class RouteTable:
@@ -183,6 +192,14 @@ class CompiledRouter(Router):
             self._table = RouteTable(self.routes, (self,))
         return self._table
 
+    def prepare(self) -> None:
+        """Make the index of all routes now, which the first request of each type would wait for.
+
+        What a mount needs for its own 404 is made for the first.
+        """
+        if not self._steps_aside:
+            self.table().indexes.prepare()
+
     @property
     def is_only_routes(self) -> bool:
         """Tell whether nothing stands before the routes."""
@@ -190,7 +207,7 @@ class CompiledRouter(Router):
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as Starlette's router does."""
-        if scope["type"] not in ("http", "websocket") or self._steps_aside:
+        if scope["type"] not in ROUTED or self._steps_aside:
             await super().app(scope, receive, send)
             return
         if "router" not in scope:
