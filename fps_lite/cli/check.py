@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 def command(session: Session) -> None:
     """Check configuration, plugins, conflicts and certificates; serve nothing.
 
+    A request that two plugins want is a warning if only a part of a route is lost.
     Exits 0, 3 for invalid configuration, or 4 for plugins that cannot be used, with all
     problems at once.
     """
+    from fps_lite.conflicts import find_overlaps  # noqa: PLC0415 - imports Starlette
+
     collected = checked(session)
-    for line in (*warnings(collected), *session.effects.lines):
+    overlaps = map(collected.masked, find_overlaps(collected))
+    for line in (*warnings(collected), *overlaps, *session.effects.lines):
         click.echo(f"warning: {line}", err=True)
     click.echo(f"ok: {summary(collected)}")
 

@@ -200,6 +200,14 @@ class CompiledRouter(Router):
         if not self._steps_aside:
             self.table().indexes.prepare()
 
+    def first(self, scope: Scope) -> BaseRoute | None:
+        """Return the route of this list that answers, found by asking those that can match."""
+        routes = self.routes if self._steps_aside else self.table().candidates(scope)
+        for one in routes:
+            if one.matches(scope)[0] is Match.FULL:
+                return one.mount if isinstance(one, Nested) else one
+        return None
+
     @property
     def is_only_routes(self) -> bool:
         """Tell whether nothing stands before the routes."""
