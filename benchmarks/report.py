@@ -113,6 +113,17 @@ def _building(part: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def _conflicts(part: dict[str, Any]) -> Iterator[str]:
+    yield f"## Looking for conflicts among {part['routes']:,} routes"
+    yield _rows(
+        ("paths", "constructed, ms", "conflicts and overlaps, ms", "ratio"),
+        [
+            (shape, *(_spread(row[key]) for key in ("construct_ms", "analyse_ms", "ratio")))
+            for shape, row in part["rows"].items()
+        ],
+    )
+
+
 def _responses(part: dict[str, Any]) -> Iterator[str]:
     yield "## Making a JSON response"
     yield _rows(
@@ -185,6 +196,7 @@ def _versions(found: dict[str, dict[str, str]]) -> Iterator[str]:
 SECTIONS = {
     "routing": _routing,
     "building": _building,
+    "conflicts": _conflicts,
     "responses": _responses,
     "instructions": _instructions,
     "servers": _servers,

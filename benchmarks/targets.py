@@ -52,6 +52,7 @@ TARGETS = (
     Target("404, 10,000 routes over 10", "composed misses growth", 1.25),
     Target("JSON response, x Starlette's", "JSON hello", 0.35),
     Target("building 10,000, router, x Starlette", "compiled build", 1.5),
+    Target("conflicts of 10,000, x constructing them (worst)", "conflicts", 1.0),
     Target("memory a route, router", "compiled memory", 3.2, unit=" KB"),
     Target("memory a route, composed", "composed memory", 3.2, unit=" KB"),
     Target("start, 1 plugin, workers = 0, x FPS", "start in process 1", 0.55),

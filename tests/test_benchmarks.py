@@ -184,7 +184,14 @@ def rows_of(part: str, found: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize(
     "part, expected",
-    [("routing", 21), ("building", 2), ("servers", 5), ("startup", 2), ("configuration", None)],
+    [
+        ("routing", 21),
+        ("building", 2),
+        ("conflicts", 2),
+        ("servers", 5),
+        ("startup", 2),
+        ("configuration", None),
+    ],
 )
 def test_part_runs_and_is_written(part: str, expected: int | None, tmp_path: Path) -> None:
     done = bench("run", part, "--size", "tiny", "--here", "--output", str(tmp_path))
