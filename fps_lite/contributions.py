@@ -24,7 +24,7 @@ from .secret import mask
 from .settings import PluginConfig
 
 if TYPE_CHECKING:
-    from .effects import Watch
+    from .effects.watching import Watch
 
 OUTSIDE, BETWEEN, INSIDE = range(3)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import BaseRoute
 
-    from .effects import Watch
+    from .effects.watching import Watch
     from .plugins import Loaded
 
 ARGUMENT = "MODULE:APP"
@@ -101,6 +101,7 @@ def _mounted(wanted: Wanted) -> ForeignMount:
         problem = str(error) if told else f"cannot import {wanted.mount.app}: {reason(error)}"
         route = closed(wanted.path, problem, name=wanted.mount.name)
     route.written = f"{wanted.mount.app}, {wanted.place_of('app')}"
+    route.place = "" if wanted.is_argument else wanted.place_of("app")
     route.where, route.isolated = wanted.where(), wanted.mount.on_failure == "isolate"
     return route
 

@@ -235,7 +235,7 @@ def test_effects_of_a_factory_are_undone_and_told(
     changed = (
         "the root logger's handlers, the root logger's level, which loggers are disabled: undone"
     )
-    assert said.count(f"the factory of the app mounted at /x changed {changed}") == 1
+    assert said.count(f"the factory of the app mounted at /x (fps.toml:4:7) changed {changed}") == 1
     assert said.count(": undone") == 1
     assert "GET /x 200" in said
 
@@ -297,3 +297,22 @@ def test_library_leaves_its_host_as_it_is(
     assert type(asyncio.get_event_loop_policy()) is not asyncio.DefaultEventLoopPolicy
     assert capsys.readouterr() == ("", "")
     assert "rude_app" in sys.modules
+
+
+CHANGES_THE_PROCESS = """
+import os, socket
+from starlette.applications import Starlette
+
+os.chdir("/")
+os.umask(0o777)
+socket.setdefaulttimeout(0.001)
+app = Starlette()
+"""
+
+
+def test_what_every_app_relies_on_is_undone_and_told(site: Site, cli: Cli) -> None:
+    site.module("changes", CHANGES_THE_PROCESS)
+    found = cli("check", "--fps.mounts=[{path = '/x', app = 'changes:app'}]")
+    assert found.returncode == 0
+    what = "the working directory, the umask, the timeout of new sockets"
+    assert found.stderr == f"warning: fps.mounts[0].app (changes:app) changed {what}: undone\n"

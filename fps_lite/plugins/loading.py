@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fps_lite.config import Config
-    from fps_lite.effects import Watch
+    from fps_lite.effects.watching import Watch
 
 
 class Plugin(Struct, frozen=True):
