@@ -67,7 +67,7 @@ def _resident_units(residents: Residents, collected: Collected) -> Iterator[Unit
         owners = frozenset(place.owner for place in places) & loaded.plugins.keys()
         isolated = all(one.isolated or one.owner in isolated_plugins for one in places)
         of = f' of plugin "{places[0].owner}"' if owners else ""
-        title = f"the app mounted at {places[0]}{of}"
+        title = f"the app mounted at {places[0]}{places[0].written}{of}"
         watch = partial(collected.watches.factories, f"the factory of {title}")
         prefix = loaded.settings.root_path + places[0].path
         yield Unit(

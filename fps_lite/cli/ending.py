@@ -38,15 +38,17 @@ def _ignore_signals() -> None:
 
 def _watch(code: int, handlers: threading.Event) -> None:
     threads = _lasting_threads()
+    if not threads:
+        handlers.wait()
+        time.sleep(LIMIT)
+    children = _children()
     if threads:
         _say(f"threads that did not end: {', '.join(threads)}")
-        _leave(code)
-    handlers.wait()
-    time.sleep(LIMIT)
-    children = _children()
-    names = ", ".join(f"{one.name} ({one.pid})" for one in children)
-    handler = f"an exit handler did not end within {LIMIT:g} s ({_where()})"
-    _say(f"child processes that did not end: {names}" if children else handler)
+    if children:
+        names = ", ".join(f"{one.name} ({one.pid})" for one in children)
+        _say(f"child processes that did not end: {names}")
+    if not threads and not children:
+        _say(f"an exit handler did not end within {LIMIT:g} s{_where()}")
     for child in children:
         child.terminate()
     _leave(code)
@@ -68,7 +70,8 @@ def _children() -> list[Any]:
 def _where() -> str:
     from fps_lite.server import main_thread_place  # noqa: PLC0415 - imports hypercorn
 
-    return main_thread_place()
+    place = main_thread_place()
+    return f" ({place})" if place else ""
 
 
 def _say(what: str) -> None:

@@ -179,6 +179,8 @@ class ForeignMount(Mount):
     app: Foreign
     written = ""
     """What is mounted and where that is written, if not in code."""
+    place = ""
+    """Where it is configured, as `file:line:column`."""
     where = ""
     """The place and the key of it, before what is wrong there."""
     failure = ""

@@ -39,6 +39,8 @@ class Place:
     host: str = ""
     isolated: bool = False
     """Whether the app may fail alone here."""
+    written: str = ""
+    """Where that is written, if not in code, to follow the path."""
 
     def __str__(self) -> str:
         return f"{self.host and f'//{self.host}'}{self.path or '/'}"
@@ -114,7 +116,9 @@ def _inside(above: Place, route: Mount | Host) -> Place:
     if isinstance(route, Host):
         return replace(above, host=route.host)
     isolated = above.isolated or getattr(route, "isolated", False)
-    return replace(above, path=above.path + route.path, isolated=isolated)
+    place = getattr(route, "place", "")
+    written = f" ({place})" if place else above.written
+    return replace(above, path=above.path + route.path, isolated=isolated, written=written)
 
 
 def is_only_routes(app: object) -> TypeGuard[Router]:

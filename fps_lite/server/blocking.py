@@ -17,6 +17,7 @@ import time
 import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ LOGGER = logging.getLogger("fps_lite.server")
 POLL = 0.05
 GRACE = 1.0
 """Seconds for the code that is interrupted, and for all after the second signal."""
+OURS = str(Path(__file__).parents[1]) + os.sep
 INTERRUPT = signal.SIGALRM
 """Interrupts what the main thread waits for, if nobody else has use for this signal."""
 
@@ -122,17 +124,23 @@ class Watch:
 
 
 def main_thread_place() -> str:
-    """Return where the main thread is, as `file:line`."""
-    frame = sys._current_frames().get(_main_ident())  # noqa: SLF001 - documented
-    return innermost(traceback.extract_stack(frame))
+    """Return where the main thread is, as `file:line`, or "" if in no Python code."""
+    return thread_place(threading.main_thread())
+
+
+def thread_place(thread: threading.Thread) -> str:
+    """Return where a thread is, as `file:line`, or "" if in no Python code."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented
+    return innermost(traceback.extract_stack(frame)) if frame else ""
 
 
 def innermost(stack: traceback.StackSummary) -> str:
-    """Return the innermost place in `stack` that is not in Python's own library."""
+    """Return the innermost place in `stack` that is neither Python's library nor ours."""
     places = [f"{one.filename}:{one.lineno}" for one in stack]
     library = sysconfig.get_path("stdlib") + os.sep
     foreign = [one for one in places if "site-packages" in one or not one.startswith(library)]
-    return (foreign or places)[-1]
+    others = [one for one in foreign if not one.startswith(OURS)]
+    return (others or foreign or places)[-1]
 
 
 def _main_ident() -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fps_lite.errors import StoppedError
 
-from .blocking import BlockedError, innermost
+from .blocking import BlockedError, innermost, thread_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -145,10 +145,11 @@ def what_ends(error: SystemExit | KeyboardInterrupt) -> str:
 
 
 def leftover_threads(within: float = 1.0) -> list[str]:
-    """Return the names of threads that keep this process alive `within` seconds from now."""
+    """Return what threads keep this process alive `within` seconds from now, and where each is."""
     deadline = time.monotonic() + within
     here = (threading.main_thread(), threading.current_thread())
     others = [one for one in threading.enumerate() if one not in here and not one.daemon]
     for thread in others:
         thread.join(max(0.0, deadline - time.monotonic()))
-    return [thread.name for thread in others if thread.is_alive()]
+    alive = [thread for thread in others if thread.is_alive()]
+    return [f"{one.name} ({thread_place(one)})" for one in alive]
