@@ -154,6 +154,9 @@ def test_what_a_plugins_own_route_takes_is_not_counted_as_lost() -> None:
     own = [Route("/{a}", other_page, methods=["POST"]), Route("/x", page, methods=["GET", "POST"])]
     (said,) = conflicts([Route("/{a}", page)], own)
     assert said.endswith('GET /{a} of "a" comes before it and answers GET /x')
+    own = [Route("/x", page), Route("/x", Resource)]
+    (_, said) = conflicts([Route("/{a}", page), Route("/{a}", Resource)], own)
+    assert said == ('/x of "b" is never reached: /{a} of "a" comes before it and answers POST /x')
 
 
 def test_what_hides_a_route_may_be_behind_others_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +264,13 @@ def takers(router: Router, method: str, path: str) -> list[int]:
     return [number_of(one) for one in router.routes if one.matches(scope)[0] is Match.FULL]
 
 
+def is_behind_its_own(router: Router, number: int, of_a: int) -> bool:
+    """Tell whether each request of a route is taken by an earlier one of its plugin."""
+    taken = [takers(router, method, path) for method, path in REQUESTS]
+    before = [one[: one.index(number)] for one in taken if number in one]
+    return all(any((one < of_a) == (number < of_a) for one in some) for some in before)
+
+
 def composed(a: list[BaseRoute], b: list[BaseRoute]) -> tuple[Any, Router]:
     named(a, 0)
     named(b, len(a))
@@ -278,8 +288,8 @@ def test_every_request_that_is_shown_is_answered_as_it_says(
         if "never reached" in str(error):
             hidden, *by = numbers(str(error))
             shown = SHOWN.findall(str(error))
-            assert len(shown) == len(by)
-            for one, (method, path) in zip(by, shown, strict=True):
+            assert len(shown) == len(by) or is_behind_its_own(router, hidden, len(a))
+            for one, (method, path) in zip(by, shown, strict=False):
                 first, *later = takers(router, method, path)
                 assert first == one
                 assert hidden in later

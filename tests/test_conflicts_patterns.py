@@ -18,9 +18,17 @@ from fps_lite.conflicts.patterns import Patterns
 
 SEGMENTS = ["a", "7", "", "{p}", "{p:int}", "{p:float}", "{p:path}", "{p}a", "7{p}", "{p:own}"]
 OWN = [
-    "[a-z/]*", r"\d+", "[^/]*(/[^/]*)?", "(?:a|7.)?", "a{2,3}", "[-a.]+", "(a|7)*7?", "[^a/]",
-    r"\.7", "a{,2}7??", "[]a]", r"[\d.]{3}", "a*?", r"\w", "(a*7)*",
-]  # fmt: skip
+    "[a-z/]*",
+    "[^/]*(/[^/]*)?",
+    "(?:a|7.)?",
+    "a{2,3}",
+    "(a|[0-9])*7?",
+    "[^a/]",
+    r"\.7",
+    "a{,2}7??",
+]
+WIDE = [r"\d+", "[-a.]+", "[]a]", r"[\d.]{3}", "a*?", r"\w", "(a*7)*"]
+"""Expressions that match more than can be seen by a few characters."""
 STRANGE = ["(?!a)[a7]+", "a++", "(?i:a)", r"\ba", "a$", "(a)(?P=x)", "[a7]{1,900}"]
 PATHS = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=2)
 
@@ -67,7 +75,7 @@ def test_paths_compare_as_all_their_short_texts_do(
     assert patterns.covers(read[1], read[0]) == set(ours).issubset(theirs)
 
 
-@pytest.mark.parametrize("regex", OWN)
+@pytest.mark.parametrize("regex", [*OWN, *WIDE])
 def test_an_automaton_matches_what_the_expression_does(regex: str) -> None:
     found = Automaton(regex)
     assert found.is_exact
@@ -89,6 +97,14 @@ def test_what_is_not_understood_hides_nothing_and_may_be_anything(regex: str) ->
     assert not patterns.covers(one, other)
     assert patterns.covers(below, one)
     assert patterns.common(one, other) is not None
+
+
+def test_digits_are_those_of_all_scripts() -> None:
+    patterns = Patterns()
+    convertors: dict[str, Any] = {"p": convertor(r"\d+"), "q": CONVERTOR_TYPES["int"]}
+    digits, ascii_digits = (patterns.read(path, convertors) for path in ("/{p}", "/{q:int}"))
+    assert patterns.covers(digits, ascii_digits)
+    assert not patterns.covers(ascii_digits, digits)
 
 
 def test_the_shortest_and_nicest_text_is_found() -> None:

@@ -117,7 +117,9 @@ class Analysis:
                 each = ((by, self._lost(by, claim, methods, earlier)) for by in tried)
                 shown.append(next((pair for pair in each if pair[1]), (one, None)))
         if left == NONE and shown:
-            yield Hidden(claim, tuple(shown))
+            answered = [pair for pair in shown if pair[1]]
+            # Without any, an earlier route of its own plugin would have been the first to take it.
+            yield Hidden(claim, tuple(answered or shown[:1]))
 
     def _overlapping(self, claim: Claim, earlier: Index) -> Iterator[Overlap]:
         seen: set[str] = set()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_TRIES = 50
 """After that many requests that others answer, nothing is said."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+"""Those to show where every method is meant, the first that will do."""
 
 
 class Witnesses:
@@ -40,7 +42,8 @@ class Witnesses:
         path = self._patterns.common(one.pattern, other.pattern)
         if path is None or one.kind == "host":
             return None
-        request = Request(_method(one, other, common_methods(one.methods, other.methods)), path)
+        method = _shown(one, other, common_methods(one.methods, other.methods))[0]
+        request = Request(method, path)
         is_so = one.takes(request) is not False and other.takes(request) is not False
         return request if is_so else None
 
@@ -52,13 +55,17 @@ class Witnesses:
         Without `one` it would reach `other`: none of `own` takes it before. Where somebody else
         takes it, another is looked for, outside of what that one claims.
         """
-        methods = common_methods(one.methods, methods)
+        shown = _shown(one, other, common_methods(one.methods, methods))
+        each = (self._lost(one, other, method, own) for method in shown)
+        return next((request for request in each if request), None)
+
+    def _lost(self, one: Claim, other: Claim, method: str, own: Iterable[Claim]) -> Request | None:
         path = self._patterns.common(one.pattern, other.pattern)
         outside: list[Automaton] = []
-        for _ in range(0 if methods == frozenset() else MOST_TRIES):
+        for _ in range(MOST_TRIES):
             if path is None:
                 break
-            request = Request(_method(one, other, methods), path)
+            request = Request(method, path)
             taking = self._taking(one, request, own)
             if taking is one.route:
                 return request if other.takes(request) is not False else None
@@ -86,8 +93,10 @@ class Witnesses:
             return None
 
 
-def _method(one: Claim, other: Claim, methods: Methods) -> str:
-    """Return the method to show: GET if it is one."""
+def _shown(one: Claim, other: Claim, methods: Methods) -> Sequence[str]:
+    """Return the methods to show, the nicest first."""
     if "websocket" in (one.kind, other.kind):
-        return "websocket"
-    return "GET" if methods is None or "GET" in methods else min(methods)
+        return ["websocket"]
+    if methods is None:
+        return METHODS
+    return sorted(methods, key=lambda method: (method != "GET", method == "HEAD", method))
