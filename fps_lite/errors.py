@@ -62,6 +62,12 @@ def refuse(errors: Iterable[FPSError]) -> None:
     raise kind(*lines)
 
 
+def kind_of(exit_code: int) -> type[FPSError]:
+    """Return the branch whose exit code this is."""
+    kinds: dict[int, type[FPSError]] = {3: ConfigError, 4: PluginError}
+    return kinds.get(exit_code, StartupError)
+
+
 def system_reason(error: OSError) -> str:
     """Return what the operating system says, to follow a colon: `address already in use`."""
     text = error.strerror or str(error)

@@ -30,7 +30,8 @@ def configure(
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
-    # hypercorn says at this level only where it listens, which the command says itself.
+    # They say at this level only what the command says itself.
     quiet = logging.NOTSET if settings.level == "debug" else logging.WARNING
-    logging.getLogger("hypercorn.error").setLevel(quiet)
+    for name in ("hypercorn.error", "watchfiles"):
+        logging.getLogger(name).setLevel(quiet)
     log_what_python_prints()

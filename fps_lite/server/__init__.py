@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .blocking import main_thread_place
 from .certificates import check_certificates
+from .handing import inherited
 from .loops import run_alone
 from .options import hypercorn_config
 from .serving import run
-from .sockets import Sockets, bind_sockets
+from .sockets import Sockets, bind_sockets, private_listener
 from .stopping import leftover_threads
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "bind_sockets",
     "check_certificates",
     "hypercorn_config",
+    "inherited",
     "leftover_threads",
     "main_thread_place",
+    "private_listener",
     "run",
     "run_alone",
 ]

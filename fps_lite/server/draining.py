@@ -25,6 +25,27 @@ class Drain:
     limit: float
     """Seconds for the requests that still run."""
 
+    async def linger(self) -> float:
+        """Wait while idle connections may stay, or until none is open; return what is left.
+
+        A client that is about to use one would lose its request if it were closed now. It is
+        told to connect anew by the answer to that.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        until = began + min(self.stop.linger, self.limit)
+        ends: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(event.wait()) for event in (self.stop.cut, self.stop.hastened)
+        ]
+        while loop.time() < until and not any(end.done() for end in ends):
+            # First of all: what has been accepted just now is not yet among the transports.
+            await asyncio.wait(ends, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+            if not self.connections.transports:
+                break
+        for end in ends:
+            end.cancel()
+        return max(0.0, began + self.limit - loop.time())
+
     async def until_over(self, serving: asyncio.Future[None]) -> None:
         """Wait for `serving` and every connection; cut them at the limit or the second signal."""
         loop = asyncio.get_running_loop()

@@ -20,6 +20,9 @@ T = TypeVar("T")
 SLACK = 0.3
 """Seconds that each step of a forced end may take."""
 
+GOAWAY = bytes.fromhex("0000080700000000007fffffff00000000")
+"""A whole frame: no error, and no stream is refused. hypercorn, too, writes whole frames."""
+
 
 class Connections:
     """The listening sockets that hypercorn serves, and what clients have open on them."""
@@ -27,7 +30,20 @@ class Connections:
     def __init__(self, on_close: Callable[[], None]) -> None:
         self.descriptors: set[int] = set()
         self.transports: set[asyncio.BaseTransport] = set()
+        self.servers: list[asyncio.Server] = []
         self.on_close = on_close
+
+    def stop_accepting(self) -> None:
+        """Close the servers' own sockets; what is in their queue is for other processes."""
+        for server in self.servers:
+            server.close()
+
+    def say_goodbye(self) -> None:
+        """Tell HTTP/2 clients to open new streams elsewhere; those that run go on."""
+        for transport in self.transports:
+            secured = transport.get_extra_info("ssl_object")
+            if secured is not None and secured.selected_alpn_protocol() == "h2":
+                cast("asyncio.WriteTransport", transport).write(GOAWAY)
 
     def abort(self) -> None:
         """Cut every connection, with whatever is still to be sent."""
@@ -90,6 +106,7 @@ class Drainable:
             return await make(protocol_factory, *args, **options)
         factory = self.connections.watch(protocol_factory)
         server = await make(factory, *args, **options)
+        self.connections.servers.append(server)
         return _Server(server, self.connections.on_close)
 
 

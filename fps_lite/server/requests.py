@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -11,41 +12,89 @@ from starlette.requests import ClientDisconnect
 from .stopping import what_ends
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypercorn.config import Config
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SERVICE_RESTART = 1012
-"""The websocket close code that tells a client to come back."""
+RESTART = {"type": "websocket.close", "code": 1012, "reason": "service restart"}
+"""Tells a websocket's client to come back."""
+EVENTS = b"text/event-stream"
 
 
-def requests_only(app: ASGIApp, stopping: asyncio.Event) -> ASGIApp:
-    """Return `app` without its lifespan, which is ours to run.
+class Requests:
+    """An ASGI app that answers as `app` does, without its lifespan, which is ours to run.
 
-    A websocket that is cut by the drain is closed with 1012, a handler that exits the
-    process fails its own request instead, and a client that leaves is no error of the app.
+    In the drain, answers tell their clients to connect anew, and what is cut is told to come
+    back: a websocket by its close code, an event stream by a clean end. A handler that exits
+    the process fails its own request instead, and a client that leaves is no error of the app.
     """
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, stopping: asyncio.Event) -> None:
+        self.app = app
+        self.stopping = stopping
+        self.answered = 0
+        self.limit: int | None = None
+        """With this many answered, `on_limit` is called."""
+        self.on_limit: Callable[[], object] = int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] == "lifespan":
             await _trivial_lifespan(receive, send)
             return
+        answer = _Answer(scope, send, self.stopping)
         try:
-            await app(scope, receive, send)
+            await self.app(scope, receive, answer.send)
         except asyncio.CancelledError:
-            if scope["type"] == "websocket" and stopping.is_set():
+            if self.stopping.is_set():
                 with suppress(Exception):
-                    await send(_restart())
+                    await answer.cut()
             raise
         except ClientDisconnect:
             return
         except (SystemExit, KeyboardInterrupt) as error:
             message = f"a request's handler {what_ends(error)}"
             raise RuntimeError(message) from error
+        finally:
+            self.answered += 1
+            if self.answered == self.limit:
+                self.on_limit()
 
-    return answer
+
+class _Answer:
+    """The answer to one request."""
+
+    def __init__(self, scope: Scope, send: Send, stopping: asyncio.Event) -> None:
+        self.scope = scope
+        self.pass_on = send
+        self.stopping = stopping
+        self.streams_events = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            self.streams_events = any(
+                name.lower() == b"content-type" and value.startswith(EVENTS)
+                for name, value in headers
+            )
+            if self.stopping.is_set() and self.scope["http_version"].startswith("1"):
+                message = {**message, "headers": [*headers, (b"connection", b"close")]}
+        await self.pass_on(message)
+
+    async def cut(self) -> None:
+        """End what goes on so that its client comes back."""
+        if self.scope["type"] == "websocket":
+            await self.pass_on(RESTART)
+        elif self.streams_events:
+            await self.pass_on({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _restart() -> Message:
-    return {"type": "websocket.close", "code": SERVICE_RESTART, "reason": "service restart"}
+def worn_after(config: Config) -> int | None:
+    """Return the number of requests after which a worker is replaced, or None."""
+    if config.max_requests is None:
+        return None
+    return config.max_requests + random.randint(0, config.max_requests_jitter)  # noqa: S311
 
 
 async def _trivial_lifespan(receive: Receive, send: Send) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +22,10 @@ from .blocking import Watch
 from .certificates import check_certificates
 from .draining import Drain
 from .forks import forks_apart
+from .handing import given
 from .loops import SLACK, Connections, close_loop, new_loop
 from .options import hypercorn_config
-from .requests import requests_only
+from .requests import Requests, worn_after
 from .stopping import BY_WHOM, Stop, complete, signals
 from .uploads import Lingering
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from fps_lite.settings import FPSConfig
 
-    from .binds import Role
     from .sockets import Sockets
 
 LOGGER = logging.getLogger("fps_lite.server")
@@ -58,14 +57,30 @@ class App(Protocol):
         """Answer a request."""
 
 
+class Parent(Protocol):
+    """The process that started this one, and tells it when to end."""
+
+    def attend(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        drain: Callable[[float], None],
+        requests: Callable[[], int],
+    ) -> None:
+        """In `loop`, call `drain` when told to, and tell of `requests` answered so far."""
+
+    def leaving(self, why: str) -> None:
+        """Say that another process is needed in the place of this one."""
+
+
 def run(
     app: App,
     settings: FPSConfig,
     *,
     sockets: Sockets,
     ready: Callable[[Sequence[str]], None],
+    parent: Parent | None = None,
 ) -> None:
-    """Serve `app` until SIGTERM or SIGINT, close `sockets`, drain, and return.
+    """Serve `app` until SIGTERM, SIGINT or `parent`, close `sockets`, drain, and return.
 
     Call `ready(sockets.urls)` when connections are answered. Raise `StartupError` when the
     app's lifespan fails, a plugin that must not crash does, or a signal comes before it is
@@ -80,7 +95,10 @@ def run(
     listening = partial(_listening, sockets, connections)
     with forks_apart(listening), watch.watching(), signals(loop, stop.signal, watch) as stop.listen:
         try:
-            worker = _Worker(app, settings, sockets, ready, stop, connections, watch)
+            requests = Requests(app, stop.requested)
+            worker = _Worker(
+                app, settings, sockets, ready, stop, connections, watch, requests, parent
+            )
             complete(loop, worker.work(), stop)
         finally:
             close_loop(loop, within=SLACK)
@@ -102,6 +120,8 @@ class _Worker:
     stop: Stop
     connections: Connections
     watch: Watch
+    requests: Requests
+    parent: Parent | None
 
     @property
     def drain(self) -> Drain:
@@ -110,6 +130,10 @@ class _Worker:
     async def work(self) -> None:
         """Start the app, serve it, stop it."""
         task = asyncio.ensure_future(self._live())
+        if self.parent is not None:
+            self.requests.on_limit = partial(self.parent.leaving, "max_requests")
+            loop = asyncio.get_running_loop()
+            self.parent.attend(loop, self.stop.drain, lambda: self.requests.answered)
         self.stop.begin = self._begin_stopping
         self.stop.cancel = task.cancel
         self.stop.hurry = getattr(self.app, "hurry", None)
@@ -128,6 +152,8 @@ class _Worker:
 
     def _begin_stopping(self) -> None:
         self.watch.begin()
+        if self.parent is not None:
+            self.parent.leaving("it stops")
         # A client that comes now is refused at once, rather than queued for nobody.
         self.sockets.close()
         begin = getattr(self.app, "begin_stopping", None)
@@ -162,9 +188,11 @@ class _Worker:
             self.stop.failure = StartupError(INTERRUPTED)
 
     async def _serve(self) -> None:
-        config, descriptors = _on(self.sockets, hypercorn_config(self.settings))
+        config, descriptors = given(self.sockets, hypercorn_config(self.settings))
         self.connections.descriptors.update(descriptors)
-        app: ASGIApp = requests_only(self.app, self.stop.requested)
+        # A server is worn in order by its parent; hypercorn ends without another in its place.
+        self.requests.limit, config.max_requests = worn_after(config), None
+        app: ASGIApp = self.requests
         if self.settings.logging.access:
             app = AccessLog(app, logging.getLogger("fps_lite.access"))
         app = Lingering(app)
@@ -172,7 +200,7 @@ class _Worker:
             hypercorn.asyncio.serve(
                 app,  # type: ignore[arg-type]
                 config,
-                shutdown_trigger=self._until_stop,
+                shutdown_trigger=partial(self._until_stop, config),
                 mode="asgi",
             )
         )
@@ -189,7 +217,7 @@ class _Worker:
             if transport is not None:
                 transport.close()
 
-    async def _until_stop(self) -> None:
+    async def _until_stop(self, config: Config) -> None:
         # hypercorn calls this when its servers accept connections.
         self._note_interruption()
         if not self.stop.requested.is_set():
@@ -198,24 +226,15 @@ class _Worker:
             except Exception as error:  # noqa: BLE001 - raised again when all is stopped
                 self.stop.fail(error)
         await self.stop.requested.wait()
+        self.connections.stop_accepting()
+        self.connections.say_goodbye()
+        config.graceful_timeout = await self.drain.linger()
 
     async def _watch_crashes(self) -> None:
         crashed = getattr(self.app, "crashed", None)
         if crashed is not None:
             await crashed.wait()
             self.stop.request()
-
-
-def _on(sockets: Sockets, config: Config) -> tuple[Config, list[int]]:
-    """Return `config` bound to `sockets`, and the descriptors that hypercorn will close."""
-    descriptors = []
-    roles: tuple[Role, ...] = ("bind", "insecure_bind", "quic_bind")
-    for role in roles:
-        # hypercorn owns what it is given, and closes it in its own time.
-        copies = [os.dup(one.fileno()) for one in sockets.of(role)]
-        setattr(config, role, [f"fd://{number}" for number in copies])
-        descriptors += copies
-    return config, descriptors
 
 
 @contextmanager

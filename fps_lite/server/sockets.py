@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from hypercorn.config import Config
+
 from fps_lite.errors import StartupError, refuse, system_reason
 
-from .binds import binds_of
+from .binds import Bind, binds_of
 from .certificates import check_certificates
 from .options import hypercorn_config
 
@@ -23,11 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from hypercorn.config import Config
-
     from fps_lite.settings import FPSConfig
 
-    from .binds import Bind, Role
+    from .binds import Role
 
 PROBE_TIMEOUT = 1.0
 _NO_SOCKET = "exists and is not a socket"
@@ -107,6 +107,24 @@ def bind_sockets(settings: FPSConfig) -> Sockets:
     return Sockets(tuple(listeners))
 
 
+@contextmanager
+def private_listener(path: Path) -> Iterator[Listener]:
+    """Listen on a unix socket that only this user may use, while the body runs."""
+    bind = Bind("fps.control_socket", "bind", "unix", str(path))
+    config = Config()
+    config.umask = 0o177
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot make {path.parent}: {system_reason(error)}"
+        raise StartupError(message) from error
+    listener = _listen(bind, config)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
 def _listen(bind: Bind, config: Config) -> Listener:
     try:
         with ExitStack() as undo:
@@ -118,7 +136,7 @@ def _listen(bind: Bind, config: Config) -> Listener:
             sock.set_inheritable(False)
             sock.settimeout(0)
             undo.pop_all()
-            return Listener(bind, sock, _url(sock, secure=_is_secure(bind, config)), made)
+            return Listener(bind, sock, url_of(sock, bind, config), made)
     except OSError as error:
         message = f"cannot listen on {bind}: {system_reason(error)}"
         raise StartupError(message) from error
@@ -203,13 +221,11 @@ def _identity(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_secure(bind: Bind, config: Config) -> bool:
-    return config.ssl_enabled and bind.role != "insecure_bind"
-
-
-def _url(sock: socket.socket, *, secure: bool) -> str:
+def url_of(sock: socket.socket, bind: Bind, config: Config) -> str:
+    """Return the URL of a socket that listens, with its real port."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{name}" if isinstance(name, str) else f"unix:{name!r}"
+    is_secure = config.ssl_enabled and bind.role != "insecure_bind"
     host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
-    return f"{'https' if secure else 'http'}://{host}:{name[1]}"
+    return f"{'https' if is_secure else 'http'}://{host}:{name[1]}"

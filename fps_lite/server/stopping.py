@@ -44,12 +44,28 @@ class Stop:
         self.listen: Callable[[], object] | None = None
         """Takes the signals again: an app may take them for itself when it starts."""
 
+        self.linger = 0.0
+        """Seconds that idle connections stay open in the drain."""
+        self.hastened = asyncio.Event()
+        """Set when they must not stay any longer."""
         self.failure: Exception | None = None
         """Raised when all has stopped."""
 
     def fail(self, error: Exception) -> None:
         """Begin the drain because of `error`."""
         self.failure = error
+        self.request()
+
+    def drain(self, linger: float) -> None:
+        """Begin the drain, and let idle connections stay for `linger` seconds.
+
+        The second time it can only be shorter.
+        """
+        if self.requested.is_set():
+            if not linger:
+                self.hastened.set()
+            return
+        self.linger = linger
         self.request()
 
     def request(self) -> None:
