@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,8 @@ if TYPE_CHECKING:
 
     from .lifespan import Lifespans
     from .plugins import Loaded
+    from .settings import FPSConfig
 
-NOT_YET = {
-    "workers": "expected 0: worker processes are not supported yet",
-    "reload": "expected false: reloading is not supported yet",
-}
 NOT_STARTED = (
     "Service Unavailable: the app is not running. A host app must enter "
     "`app.router.lifespan_context(app)` in its own lifespan; a server must run the app's "
@@ -89,16 +87,22 @@ def problems(collected: Collected) -> list[FPSError]:
 
 def _settings_problems(loaded: Loaded) -> Iterator[ConfigError]:
     config, settings = loaded.config, loaded.settings
-    for key, value in (("workers", settings.workers), ("reload", settings.reload)):
-        if value:
-            what = NOT_YET[key]
-            yield ConfigError(f"{config.where('fps', key)}: fps.{key}: {what}")
+    if settings.reload and (why := _no_reload(settings)):
+        yield ConfigError(f"{config.where('fps', 'reload')}: fps.reload: {why}")
     for key in ("host", "port"):
         if settings.bind and config.is_set("fps", key):
             bind = config.where("fps", "bind")
             yield ConfigError(
                 f"{config.where('fps', key)}: fps.{key}: fps.bind is set, too ({bind})"
             )
+
+
+def _no_reload(settings: FPSConfig) -> str:
+    if settings.workers == 0:
+        return "needs a worker to replace: fps.workers is 0"
+    if find_spec("watchfiles") is None:
+        return 'changes are seen by watchfiles: pip install "fps-lite[reload]"'
+    return ""
 
 
 def compose(collected: Collected) -> Application:

@@ -154,7 +154,19 @@ class Selection(_Table, frozen=True, kw_only=True):
     """Plugins without packaging: name to `module` or `module:object`."""
 
 
-class FPSConfig(Selection, frozen=True, kw_only=True):
+class Place(Selection, frozen=True, kw_only=True):
+    """Where a server is: the keys of `[fps]` by which other commands find it."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    """0 picks a free one, which `serve` prints."""
+    bind: list[str] = field(default_factory=list)
+    """`HOST:PORT`, `unix:PATH`, `fd://N`; if set, replaces host and port."""
+    control_socket: Path | None = None
+    """Where `reload`, `stop` and `status` ask; else in the user's runtime directory."""
+
+
+class FPSConfig(Place, frozen=True, kw_only=True):
     """`[fps]`: the core's own table."""
 
     host: str = "127.0.0.1"
@@ -164,8 +176,8 @@ class FPSConfig(Selection, frozen=True, kw_only=True):
     """`HOST:PORT`, `unix:PATH`, `fd://N`; if set, replaces host and port."""
     root_path: Prefix = ""
     """The path under which a proxy shows the server; told to plugins."""
-    workers: Annotated[int, Meta(ge=0)] = 0
-    """0: serve inside the command's process."""
+    workers: Annotated[int, Meta(ge=0)] = 1
+    """Processes; 0 serves inside the command's own."""
     reload: bool = False
     open_browser: bool = False
     mounts: list[MountConfig] = field(default_factory=list)
@@ -179,5 +191,9 @@ class FPSConfig(Selection, frozen=True, kw_only=True):
     """For each plugin's stop."""
     drain_timeout: Seconds = 10.0
     """For the requests that still run when the server stops."""
+    blocked_timeout: Seconds = 30.0
+    """A worker whose event loop does not turn for so long is replaced."""
+    pid_file: Path | None = None
+    """Written when the server is ready."""
     hypercorn: HypercornConfig = field(default_factory=HypercornConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)

@@ -136,11 +136,16 @@ class Server:
 
 @pytest.fixture
 def serve(work: Path) -> Iterator[Callable[..., Server]]:
-    """Start the command in `work` on a free port; it is ready when the call returns."""
+    """Start the command in `work` on a free port; it is ready when the call returns.
+
+    In one process, as most of what it does is the same with workers.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def start(*argv: str, port: int | None = 0, **options: Any) -> Server:
-        words = ["serve", *(["--port", str(port)] if port is not None else []), *argv]
+    def start(*argv: str, port: int | None = 0, workers: int | None = 0, **options: Any) -> Server:
+        given = {"--port": port, "--workers": workers}
+        named = [f"{flag}={value}" for flag, value in given.items() if value is not None]
+        words = ["serve", *named, *argv]
         process = subprocess.Popen(
             [sys.executable, "-m", "fps_lite", *words],
             **{"cwd": work, "text": True, "stderr": subprocess.STDOUT, **options},

@@ -177,11 +177,13 @@ class Session:
             self.run(command, step.expected)
 
     def run(self, command: str, expected: tuple[str, ...]) -> None:
+        asks = command.startswith(("fps-lite reload", "fps-lite status", "fps-lite stop"))
+        which = {"FPS_LITE__FPS__PORT": str(self.port)} if asks else {}
         done = subprocess.run(
             command,
             shell=True,
             cwd=self.directory,
-            env=self.environ(),
+            env={**self.environ(), **which},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -880,7 +880,7 @@ def test_defaults_are_ours_where_hypercorns_lose_requests_or_tell_the_server() -
 )
 def test_option_that_would_do_nothing_is_refused(options: dict[str, Any], line: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        server.hypercorn_config(settings_of(hypercorn=options))
+        server.hypercorn_config(settings_of(hypercorn=options, workers=0))
     assert f"fps.hypercorn.{line}" in refused.value.problems
 
 

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .extensions import Extensions
+    from .worker import Worker
 
 KEY = "fps_lite.extensions"
 REPORTED = "fps_lite.reported"
-OWN = ("serve", "check", "routes", "plugins", "config", "request")
+OWN = ("serve", "check", "routes", "plugins", "config", "request", "reload", "stop", "status")
 
 EPILOG = (
     "Any key of the configuration is an option, too: --TABLE.KEY=VALUE, like --hello.greeting=hi."
@@ -148,11 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(argv: list[str]) -> int:
     """Run the command; return its exit code."""
     try:
-        invocation = take_apart(argv)
-        session = Session(invocation)
-        session.enter_directory()
-        args = list(invocation.rest)
-        code = fps_lite.main(args, "fps-lite", standalone_mode=False, obj=session)
+        code = invoke(argv)
     except FPSError as error:
         print_problems(_unsaid(error))
         return error.exit_code
@@ -168,6 +165,14 @@ def run(argv: list[str]) -> int:
     except SystemExit as end:  # how click ends, having printed what there was to say
         return end.code if isinstance(end.code, int) else 0
     return code if isinstance(code, int) else 0
+
+
+def invoke(argv: list[str], worker: Worker | None = None) -> object:
+    """Run the command, raising its errors."""
+    invocation = take_apart(argv)
+    session = Session(invocation, worker)
+    session.enter_directory()
+    return fps_lite.main(list(invocation.rest), "fps-lite", standalone_mode=False, obj=session)
 
 
 def _unsaid(error: FPSError) -> Sequence[str]:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import logging
+import pickle
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fps_lite.settings import FPSConfig
+
+from .activation import take_activation
+from .announcing import print_warnings, tell_ready
 from .check import checked, summary, warnings
 from .declared import Command
 from .garbage import kept
 from .interruption import outlast_signals
-from .stdout import silence
+from .named import named
+from .running import pid_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fps_lite.contributions import Collected
 
     from .session import Session
-
-LOGGER = logging.getLogger("fps_lite.server")
-KEYS = {
-    "host": "fps.host",
-    "port": "fps.port",
-    "bind": "fps.bind",
-    "workers": "fps.workers",
-    "reload": "fps.reload",
-    "root_path": "fps.root_path",
-    "open_browser": "fps.open_browser",
-    "log_level": "fps.logging.level",
-    "log_format": "fps.logging.format",
-}
+    from .worker import Worker
 
 
 # Values are text here: their types and bounds stand in the settings, with an origin in errors.
@@ -40,8 +31,13 @@ KEYS = {
 @click.option("--host", metavar="HOST", help="Listen on this address.")
 @click.option("--port", metavar="PORT", help="Listen on this port; 0 picks a free one.")
 @click.option("--bind", multiple=True, metavar="ADDRESS", help="HOST:PORT, unix:PATH or fd://N.")
-@click.option("--workers", metavar="N", help="Only 0 works yet: serve in this process.")
-@click.option("--reload", is_flag=True, default=None, help="Not supported yet.")
+@click.option("--workers", metavar="N", help="Processes; 0 serves in this one.")
+@click.option(
+    "--reload",
+    is_flag=True,
+    default=None,
+    help="Reload when a source, template or TOML changes.",
+)
 @click.option("--root-path", metavar="PATH", help="The path under which a proxy shows the server.")
 @click.option("--open-browser/--no-open-browser", default=None, help="Open a browser when ready.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical.")
@@ -53,8 +49,57 @@ def command(session: Session, /, app: str | None, **given: Any) -> None:
 
     An app named here is mounted at the root, after all plugins.
     """
-    session.take_named(_named(given))
+    session.take_named(named(given))
     session.root_app = app
+    take_activation(session)
+    if session.worker is not None:
+        _serve_for_parent(session, session.worker)
+        return
+    settings = _settings(session)
+    if settings.workers:
+        from .parent import supervise  # noqa: PLC0415 - not needed for less
+
+        supervise(session, settings)
+    else:
+        _serve_here(session)
+
+
+def _settings(session: Session) -> FPSConfig:
+    """Return the core's settings; if there is any doubt about them, all that is wrong is said."""
+    decoded = session.config.decode("fps", FPSConfig)
+    settings = decoded.value
+    if settings is None or decoded.errors or session.config.errors or settings.bind:
+        return checked(session).loaded.settings
+    return settings
+
+
+def _serve_for_parent(session: Session, worker: Worker) -> None:
+    with kept():
+        from fps_lite.app import compose  # noqa: PLC0415 - imports Starlette
+        from fps_lite.server import inherited, run  # noqa: PLC0415 - imports hypercorn
+        from fps_lite.supervisor import Checked  # noqa: PLC0415 - not needed for less
+
+        from .worker import digest_of, sources_of, terms_of  # noqa: PLC0415 - as above
+
+        collected = checked(session)
+    loaded = collected.loaded
+    report = Checked(
+        terms=terms_of(loaded),
+        config=pickle.dumps(session.config),
+        digest=digest_of(loaded),
+        summary=summary(collected),
+        warnings=_warnings(session, collected),
+        sources=sources_of(loaded),
+        has_setup=any(one.plugin.implementations("cli_setup") for one in collected.contributions),
+    )
+    if worker.may_serve(report):
+        with inherited(loaded.settings, worker.job.sockets) as sockets:
+            with kept():
+                app = compose(collected)
+            run(app, loaded.settings, sockets=sockets, ready=worker.ready, parent=worker)
+
+
+def _serve_here(session: Session) -> None:
     with kept():
         from fps_lite.app import compose  # noqa: PLC0415 - imports Starlette
         from fps_lite.server import bind_sockets, run  # noqa: PLC0415 - imports hypercorn
@@ -63,57 +108,20 @@ def command(session: Session, /, app: str | None, **given: Any) -> None:
 
         collected = checked(session)
     settings = collected.loaded.settings
-    for line in (*warnings(collected), *session.effects.lines):
-        click.echo(f"warning: {line}", err=True)
+    print_warnings(_warnings(session, collected))
     sockets = bind_sockets(settings)
+    ready = partial(tell_ready, settings, summary(collected))
     try:
-        with cli_setups(collected):
+        with cli_setups(collected), pid_file(settings.pid_file):
             try:
                 with kept():
                     composed = compose(collected)
-                run(composed, settings, sockets=sockets, ready=_ready(collected))
+                run(composed, settings, sockets=sockets, ready=ready)
             finally:
                 outlast_signals()
     finally:
         sockets.close()
 
 
-def _named(given: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the options that were given: flag to key and text."""
-    named = {}
-    for option, value in given.items():
-        if value is None or value == ():
-            continue
-        flag = "--" + option.replace("_", "-")
-        if option == "open_browser" and not value:
-            flag = "--no-open-browser"
-        named[flag] = (KEYS[option], _text(value))
-    return named
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return json.dumps(value)  # a JSON list of strings is a TOML array
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _ready(collected: Collected) -> Any:
-    def ready(urls: Sequence[str]) -> None:
-        try:
-            click.echo(f"serving on {', '.join(urls)} ({summary(collected)})")
-        except BrokenPipeError:  # nobody reads it: no reason to serve nobody
-            LOGGER.warning("cannot write to stdout: nobody reads it")
-            silence()
-        pages = [url for url in urls if url.startswith("http")]
-        if collected.loaded.settings.open_browser and pages:
-            _open(pages[0] + collected.loaded.settings.root_path)
-
-    return ready
-
-
-def _open(page: str) -> None:
-    import webbrowser  # noqa: PLC0415 - looks for browsers, which a server mostly needs none of
-    from threading import Thread  # noqa: PLC0415
-
-    # Some browsers keep the caller waiting until they are closed.
-    Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+def _warnings(session: Session, collected: Collected) -> list[str]:
+    return [*warnings(collected), *session.effects.lines]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import asynccontextmanager, redirect_stdout
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,7 @@ from fps_lite.effects import Effects
 from fps_lite.errors import ConfigError, PluginError, StartupError, refuse
 from fps_lite.plugins import Discovery, Loaded, discover, load
 
+from .argv import Invocation, take_apart
 from .garbage import kept
 
 if TYPE_CHECKING:
@@ -24,17 +26,21 @@ if TYPE_CHECKING:
     from fps_lite.contributions import Collected
     from fps_lite.settings import PluginConfig
 
-    from .argv import Invocation
+    from .worker import Worker
 
 C = TypeVar("C", bound="PluginConfig")
+FILES = "FPS_CONFIG_FILE"
 CONFIG_HOOKS = ("config", "plugin_name", "dependencies")
 
 
 class Session:
     """One invocation of the command; what a plugin's command gets as `click.pass_obj`."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: Invocation, worker: Worker | None = None) -> None:
         self.invocation = invocation
+        self.worker = worker
+        """This process, if it is a worker of `serve`."""
+        self.began_in = Origin.here()
         self._named: dict[str, tuple[str, str]] = {}
         self.root_app: str | None = None
         self.effects = Effects()
@@ -59,6 +65,11 @@ class Session:
         """Take a command's own options as configuration: flag to dotted key and text."""
         self._named.update(named)
 
+    def add_option(self, key: str, text: str) -> None:
+        """Take a dotted option that was not given, and read the configuration anew."""
+        self.invocation = take_apart([f"--{key}={text}", *self.invocation.argv])
+        vars(self).pop("config", None)
+
     @cached_property
     def discovery(self) -> Discovery:
         """The installed plugins, not imported."""
@@ -68,6 +79,10 @@ class Session:
     def config(self) -> Config:
         """Every layer, merged; the plugins' switches are the highest."""
         files = self.invocation.values("--config")
+        read_already = self.worker.config() if self.worker else None
+        if read_already is not None:
+            _hand_down(self.began_in.files, files)
+            return read_already
         merged = read(
             directory=Path.cwd(),
             names=self.discovery.found,
@@ -75,7 +90,7 @@ class Session:
             environ=os.environ,
             options=self.invocation.options(self._named),
         )
-        _hand_down(files)
+        _hand_down(self.began_in.files, files)
         return self._switched(merged)
 
     def _switched(self, config: Config) -> Config:
@@ -137,6 +152,29 @@ class Session:
         ]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a process finds, and changes for its children: a second one begins with this."""
+
+    directory: str
+    files: str | None
+    """`FPS_CONFIG_FILE`."""
+
+    @classmethod
+    def here(cls) -> Origin:
+        """Return what this process has now."""
+        try:
+            directory = os.getcwd()  # noqa: PTH109 - as above
+        except FileNotFoundError:
+            directory = ""
+        return cls(directory, os.environ.get(FILES))
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment, for one that reads the same files."""
+        now = {name: value for name, value in os.environ.items() if name != FILES}
+        return now if self.files is None else {**now, FILES: self.files}
+
+
 def known_plugin(written: str, config: Config, discovery: Discovery, where: str) -> str:
     """Return the plugin's name as it is spelled, or raise `ConfigError` with a hint."""
     name = written.replace("-", "_")
@@ -162,9 +200,8 @@ def switch(config: Config, name: str, *, on: bool) -> dict[str, Any]:
     return {"fps": lists, name: {"enabled": True}}
 
 
-def _hand_down(files: list[str]) -> None:
+def _hand_down(old: str | None, files: list[str]) -> None:
     """Let child processes read the same files: `FPS_CONFIG_FILE`, absolute."""
     if files:
-        old = os.environ.get("FPS_CONFIG_FILE")
         absolute = [str(Path(file).absolute()) for file in files]
-        os.environ["FPS_CONFIG_FILE"] = os.pathsep.join([*([old] if old else []), *absolute])
+        os.environ[FILES] = os.pathsep.join([*([old] if old else []), *absolute])
