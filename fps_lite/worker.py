@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 
 from fps_lite.cli.interruption import outlast_signals, take_signals
@@ -17,6 +18,7 @@ def main() -> None:
     hold_signals_off()
     link, trace = map(int, sys.argv[1:3])
     # Where it is when it must be killed, or crashes.
+    os.set_inheritable(trace, False)  # noqa: FBT003 - as it is spelt
     faulthandler.enable(file=trace)
     code = _run(link)
     outlast_signals()

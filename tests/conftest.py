@@ -145,9 +145,9 @@ def serve(work: Path) -> Iterator[Callable[..., Server]]:
     def start(*argv: str, port: int | None = 0, workers: int | None = 0, **options: Any) -> Server:
         given = {"--port": port, "--workers": workers}
         named = [f"{flag}={value}" for flag, value in given.items() if value is not None]
-        words = ["serve", *named, *argv]
+        command = options.pop("command", [sys.executable, "-m", "fps_lite"])
         process = subprocess.Popen(
-            [sys.executable, "-m", "fps_lite", *words],
+            [*command, "serve", *named, *argv],
             **{"cwd": work, "text": True, "stderr": subprocess.STDOUT, **options},
             stdout=subprocess.PIPE,
         )

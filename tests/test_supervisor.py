@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx2
+import pexpect  # type: ignore[import-untyped]
 import pytest
 import trustme
 import websockets
@@ -652,6 +653,28 @@ def test_start_that_is_interrupted_ends_with_one_line(app: Path, work: Path, num
     process.send_signal(number)
     assert process.communicate(timeout=SOON)[1] == "interrupted before it was ready\n"
     assert process.returncode == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_server_ends_with_its_terminal(work: Path) -> None:
+    terminal = pexpect.spawn(
+        sys.executable, ["-m", "fps_lite", "serve", "--port=0"], cwd=str(work), timeout=SOON
+    )
+    terminal.expect("serving on ")
+    workers = Path(f"/proc/{terminal.pid}/task/{terminal.pid}/children").read_text().split()
+    terminal.ptyproc.fileobj.close()
+    until(lambda: not any(alive(pid) for pid in (terminal.pid, *map(int, workers))))
+
+
+def test_module_of_the_working_directory_hides_none_of_the_library(
+    app: Path, work: Path, serve: Serve
+) -> None:
+    assert app.exists()
+    (work / "random.py").write_text("1 / 0")
+    command = Path(sys.executable).parent / "fps-lite"
+    server = serve(workers=1, command=[str(command)])
+    assert ask(server, "version") == "1"
+    assert server.stop() == 0
 
 
 @pytest.mark.usefixtures("app")

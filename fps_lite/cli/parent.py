@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fps_lite.errors import ConfigError, StartupError
@@ -57,7 +58,9 @@ async def _supervise(
 
     loop = asyncio.get_running_loop()
     began_in = session.began_in
-    words = (sys.executable, "-m", "fps_lite.worker")
+    # As this process was started: only `python -m` puts the working directory first on the path.
+    path = [] if Path(sys.argv[0]).name == "__main__.py" else ["-P"]
+    words = (sys.executable, *path, "-m", "fps_lite.worker")
     command = Command(words, began_in.environ(), began_in.directory)
     descriptors = [one.socket.fileno() for one in sockets.listeners]
     job = Job([*session.invocation.argv], descriptors)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fps_lite.errors import FPSError, StartupError, StoppedError
 
 from .generation import Generation
+from .hangup import Hangup
 from .notify import keep_alive, notify, reloading
 from .watching import watch
 
@@ -78,7 +79,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up, Hangup.here())
         failure: FPSError | None = None
         try:
             await self._until_stopped()
@@ -111,6 +112,12 @@ class Supervisor:
         wanted = Reload(force)
         self._reloads.put_nowait(wanted)
         return wanted
+
+    def _hung_up(self, hangup: Hangup) -> None:
+        if not hangup.is_of_the_terminal():
+            self.reload()
+        elif not hangup.is_ignored:
+            self.stop()
 
     async def _until_stopped(self) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
