@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 
+from .attribution import INNER, Attribution
 from .composition import (
     handlers_of,
     lifespans_of,
     middleware_of,
     mount_problems,
+    owned_routes,
     owner_of_broken_middleware,
-    routes_of,
     settled_routes,
 )
 from .config import Config, from_mapping, read
@@ -110,10 +111,12 @@ def compose(collected: Collected) -> Application:
     residents = Residents()
     settled = settled_routes(collected, residents)
     lifespans = lifespans_of(collected, residents)
+    owned = owned_routes(collected, settled, lifespans)
     return Application(
         collected,
         lifespans,
-        routes=routes_of(collected, settled, lifespans),
+        attribution=Attribution(owned),
+        routes=[route for _, route in owned],
         middleware=middleware_of(collected),
         exception_handlers=handlers_of(collected),
     )
@@ -122,7 +125,13 @@ def compose(collected: Collected) -> Application:
 class Application(Starlette):
     """The composed app: Starlette, with its plugins' state in each request while they run."""
 
-    def __init__(self, collected: Collected, lifespans: Lifespans, **parts: Any) -> None:
+    def __init__(
+        self,
+        collected: Collected,
+        lifespans: Lifespans,
+        attribution: Attribution,
+        **parts: Any,
+    ) -> None:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             async with AsyncExitStack() as stack:
@@ -137,6 +146,7 @@ class Application(Starlette):
         self.router = router = CompiledRouter(self.router.routes, lifespan=lifespan)
         self.collected = collected
         self.lifespans = lifespans
+        self.attribution = attribution
         self._answer: ASGIApp = FastPath(self) if settings.fast_path else super().__call__
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,6 +159,8 @@ class Application(Starlette):
             await unavailable(scope, receive, send, why=why)
         else:
             inner = with_own_router(with_whole_path(scope))
+            if inner is not scope:
+                scope[INNER] = inner
             inner["state"] = {**scope.get("state", {}), **self.lifespans.state}
             if self.debug:
                 send = masking(send, self.collected.masked)

@@ -16,6 +16,7 @@ from .gate import guarded, unavailable
 from .hooks import RedirectException
 from .lifespan import Lifespans, Unit, manager
 from .mounting import ForeignMount, Residents
+from .whose import PLUGIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -72,7 +73,7 @@ def _resident_units(residents: Residents, collected: Collected) -> Iterator[Unit
         prefix = loaded.settings.root_path + places[0].path
         yield Unit(
             name=f"{places[0].owner} {number}",
-            enter=partial(_inhabit, resident, prefix, watch),
+            enter=partial(_inhabit, resident, prefix, watch, places[0].owner),
             after=owners,
             # With two of them, it is still wanted when one is down.
             requires=owners if len(owners) == 1 else frozenset(),
@@ -82,14 +83,16 @@ def _resident_units(residents: Residents, collected: Collected) -> Iterator[Unit
 
 
 def _inhabit(
-    resident: Resident, prefix: str, watch: Callable[[], Any], _: Mapping[str, Any]
+    resident: Resident, prefix: str, watch: Callable[[], Any], owner: str, _: Mapping[str, Any]
 ) -> Any:
+    PLUGIN.set(owner)
     return resident.running(prefix, watch)
 
 
 def _enter(contribution: Contribution, state: Mapping[str, Any]) -> Any:
     """Return the plugin's lifespan, several of one plugin as one, or None if it has none."""
     plugin = contribution.plugin
+    PLUGIN.set(plugin.name)  # in the task of this lifespan, and of what it starts
     if plugin.failure:
         raise PluginError(plugin.failure)
     entered = [
@@ -159,25 +162,27 @@ def settled_routes(collected: Collected, residents: Residents) -> list[tuple[str
     return [(name, residents.settle(one, name)) for name, one in ordered_routes(collected)]
 
 
-def routes_of(
+def owned_routes(
     collected: Collected, settled: list[tuple[str, BaseRoute]], lifespans: Lifespans
-) -> list[BaseRoute]:
-    """Return the app's routes, those of plugins that can be down behind a guard."""
+) -> list[tuple[str, BaseRoute]]:
+    """Return the app's routes with their owners, behind a guard if that plugin can be down."""
     isolated = _isolated(collected)
     down = {name: partial(lifespans.is_down, name) for name in isolated}
     routes = [
-        guarded(route, name, down[name]) if name in isolated else route for name, route in settled
+        (name, guarded(route, name, down[name]) if name in isolated else route)
+        for name, route in settled
     ]
     closed = [
-        Mount(one.plugin.settings.prefix, app=partial(unavailable, why=_why_closed(one.name)))
+        (one.name, _closed(one))
         for one in collected.contributions
         if one.plugin.failure and one.plugin.settings.prefix
     ]
-    return sorted([*routes, *closed], key=is_root_mount)
+    return sorted([*routes, *closed], key=lambda pair: is_root_mount(pair[1]))
 
 
-def _why_closed(name: str) -> str:
-    return f'Service Unavailable: plugin "{name}" cannot be used'
+def _closed(contribution: Contribution) -> Mount:
+    why = f'Service Unavailable: plugin "{contribution.name}" cannot be used'
+    return Mount(contribution.plugin.settings.prefix, app=partial(unavailable, why=why))
 
 
 def _isolated(collected: Collected) -> frozenset[str]:

@@ -22,6 +22,7 @@ from .paths import prefixed
 from .plugins import Found, Hook, Loaded, Plugin, ask
 from .secret import mask
 from .settings import PluginConfig
+from .whose import PLUGIN
 
 if TYPE_CHECKING:
     from .effects.watching import Watch
@@ -100,8 +101,12 @@ def _core(
 
 
 def _watched(plugin: Plugin, context: Context, watch: Watch) -> tuple[Contribution, list[str]]:
-    with watch(plugin.found):
-        return _asked(plugin, context)
+    before = PLUGIN.set(plugin.name)
+    try:
+        with watch(plugin.found):
+            return _asked(plugin, context)
+    finally:
+        PLUGIN.reset(before)
 
 
 def _asked(plugin: Plugin, context: Context) -> tuple[Contribution, list[str]]:

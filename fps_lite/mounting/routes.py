@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Match, Mount
 
 from fps_lite.errors import PluginError
 from fps_lite.gate import unavailable
+from fps_lite.whose import PLUGIN
 
 from .residents import Resident
 from .shapes import check_app, check_factory, imported, path_problem, wsgi_middleware
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SEEN_OUTSIDE = ("route", "endpoint", "path_params")
+OWNER = "fps_lite.plugin"
+"""In the scope: the plugin whose mounted app answers."""
+SEEN_OUTSIDE = ("route", "endpoint", "path_params", OWNER)
 NOT_RUNNING = "Service Unavailable: a mounted app is not running"
 NOBODY_RUNS = (
     "Service Unavailable: nobody runs this mount(). It must be among the routes that "
@@ -81,8 +84,9 @@ def closed(path: str, why: str, *, name: str | None = None) -> ForeignMount:
 class Lodging:
     """An ASGI app that passes requests on while a resident runs, with its state in them."""
 
-    def __init__(self, resident: Resident) -> None:
+    def __init__(self, resident: Resident, owner: str = "") -> None:
         self.resident = resident
+        self.owner = owner
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -97,10 +101,15 @@ class Lodging:
             await unavailable(scope, receive, send, why=why)
             return
         scope["state"] = {**scope.get("state", {}), **self.resident.state}
-        if scope["type"] == "websocket":
-            await answer_websocket(self.inside(app), scope, receive, send)
-        else:
-            await self.inside(app)(scope, receive, send)
+        scope[OWNER] = self.owner
+        before = PLUGIN.set(self.owner)
+        try:
+            if scope["type"] == "websocket":
+                await answer_websocket(self.inside(app), scope, receive, send)
+            else:
+                await self.inside(app)(scope, receive, send)
+        finally:
+            PLUGIN.reset(before)
 
     def inside(self, app: ASGIApp) -> ASGIApp:
         """Return what stands between this and the running app: nothing."""
@@ -110,8 +119,8 @@ class Lodging:
 class Housed(Lodging):
     """A plain mount's lodging: it keeps Starlette's scope, and the mount's own middleware."""
 
-    def __init__(self, resident: Resident, stack: ASGIApp) -> None:
-        super().__init__(resident)
+    def __init__(self, resident: Resident, stack: ASGIApp, owner: str) -> None:
+        super().__init__(resident, owner)
         self.stack = stack
 
     def inside(self, _: ASGIApp) -> ASGIApp:
@@ -122,8 +131,8 @@ class Housed(Lodging):
 class Foreign(Lodging):
     """A lodging that shows its resident a world of its own: prefix and router."""
 
-    def __init__(self, resident: Resident, *, strip_prefix: bool) -> None:
-        super().__init__(resident)
+    def __init__(self, resident: Resident, *, strip_prefix: bool, owner: str = "") -> None:
+        super().__init__(resident, owner)
         self.strip_prefix = strip_prefix
         self.leads_back = False
         """The app has led from the path with the slash to the bare one: it gets that as it is."""

@@ -74,7 +74,8 @@ class Residents:
         settled, place = copy.copy(route), _inside(above, route)
         if isinstance(route, ForeignMount):
             resident = self._resident(route.app.resident, place)
-            settled.app = Foreign(resident, strip_prefix=route.app.strip_prefix)
+            strips = route.app.strip_prefix
+            settled.app = Foreign(resident, strip_prefix=strips, owner=place.owner)
             settled._base_app = settled.app  # noqa: SLF001 - where Mount looks for routes
             return settled
         base = route._base_app  # noqa: SLF001 - the app behind the mount's own middleware
@@ -84,7 +85,7 @@ class Residents:
     def _housed(self, stack: ASGIApp, base: ASGIApp, place: Place) -> tuple[Any, Any]:
         """Return `stack`, the middleware around `base`, and `base`: what they mount is alive."""
         if not is_only_routes(base):
-            return Housed(self._resident(Resident(base), place), stack), base
+            return Housed(self._resident(Resident(base), place), stack, place.owner), base
         inner = copy.copy(base)
         before = self._mounts()
         # A list that counts its changes: the router asks for them in each request.
