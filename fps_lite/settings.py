@@ -112,13 +112,19 @@ class HypercornConfig(_Table, frozen=True, kw_only=True):
 
 
 class LoggingConfig(_Table, frozen=True, kw_only=True):
-    """`[fps.logging]`: what the command writes to stderr while it serves."""
+    """`[fps.logging]`: what the command logs while it serves."""
 
     level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     format: Literal["auto", "console", "logfmt", "json"] = "auto"
     """`auto` is `console` on a terminal and `logfmt` elsewhere."""
+    file: Path | None = None
+    """Written to instead of stderr; SIGUSR1 opens it anew."""
     access: bool = True
     """One line for each request."""
+    access_sample: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    """The share of requests that have a line; those that fail (5xx) all have one."""
+    request_id_header: bool = False
+    """Answers carry the request's id as `x-request-id`."""
 
 
 class MountConfig(_Table, frozen=True, kw_only=True):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 import os
 import re
+import string
 import subprocess
 import sys
 import threading
@@ -13,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 
 from fps_lite import logs
+from fps_lite.logs.about import REQUEST
 from fps_lite.settings import LoggingConfig
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
     from starlette.websockets import WebSocket
 
 LOGGER = logging.getLogger("fps_lite.hello")
@@ -188,7 +194,9 @@ def test_line_that_nobody_reads_is_dropped_counted_and_never_waited_for() -> Non
         LOGGER.info("read again")
         rest = pipe.read().decode().splitlines()
     assert rest[0] == ""
-    assert rest[1].endswith("warning fps_lite.logs  log lines dropped, as nobody read them: 4")
+    assert rest[1].endswith(
+        "warning fps_lite.logs  log lines dropped, as they could not be written: 4"
+    )
     assert rest[2].endswith("read again")
     assert len(rest) == 3
 
@@ -289,7 +297,9 @@ def access_lines(stream: io.StringIO) -> list[str]:
 def test_request_is_logged_with_what_was_sent(client: TestClient) -> None:
     stream = configured(format="console")
     client.post("/a%20b?token=secret")
-    pattern = r".* info  fps_lite\.access  POST /a%20b 200 5B [\d.]+ms testclient:50000"
+    pattern = (
+        r".* info  fps_lite\.access  POST /a%20b 200 5B [\d.]+ms testclient:50000  [0-9a-f]{12}"
+    )
     (line,) = access_lines(stream)
     assert re.fullmatch(pattern, line)
 
@@ -324,6 +334,76 @@ def test_nothing_is_measured_when_nobody_listens(client: TestClient) -> None:
     stream = configured(level="error")
     assert client.get("/").text == "hello"
     assert stream.getvalue() == ""
+
+
+def access_log(**settings: Any) -> TestClient:
+    """A client of `hello` and `fail` behind an access log with these settings."""
+    routes = [Route("/fail", fail), Route("/{rest:path}", hello)]
+    logger = logging.getLogger("fps_lite.access")
+    app = logs.AccessLog(Starlette(routes=routes), logger, LoggingConfig(**settings))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def test_sample_is_a_share_and_has_all_that_failed() -> None:
+    stream = configured(format="json")
+    client = access_log(access_sample=0.5)
+    for _ in range(200):
+        client.get("/")
+    found = len(access_lines(stream))
+    assert 40 < found < 160  # outside once in 10^17
+    none = access_log(access_sample=0)
+    none.get("/")
+    none.get("/fail")
+    (line,) = map(json.loads, access_lines(stream)[found:])
+    assert line["status"] == 500
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(max_size=70) | st.from_regex(r"\A[A-Za-z0-9._-]{1,70}\Z").map(str.encode))
+def test_id_of_a_request_is_the_given_one_if_that_is_a_plain_word(given_id: bytes) -> None:
+    seen: list[str] = []
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        request = REQUEST.get()
+        assert request is not None
+        seen.extend([request.id, request.id])
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"x-request-id", given_id)]}
+    log = logs.AccessLog(app, logging.getLogger("fps_lite.access"), LoggingConfig(access=False))
+    asyncio.run(log(scope, never, never))
+    plain = bytes(c for c in given_id if chr(c) in string.ascii_letters + string.digits + "._-")
+    is_sane = given_id == plain and 1 <= len(given_id) <= 64
+    assert (seen[0] == given_id.decode("latin-1")) == is_sane
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", seen[0])
+    assert seen[0] == seen[1]
+
+
+async def never(*_: object) -> Any:
+    raise NotImplementedError
+
+
+def test_console_shows_the_worker_only_where_there_are_several() -> None:
+    stream = io.StringIO()
+    for is_alone in (True, False):
+        about = logs.About(2, is_alone, frozenset({"hello"}))
+        given = LoggingConfig(format="console")
+        logs.configure(given, stream=stream, secrets=frozenset(), about=about)
+        LOGGER.info("hi")
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("info  fps_lite.hello  hi")
+    assert second.endswith("info  [2] fps_lite.hello  hi")
+
+
+def test_record_says_which_worker_and_plugin_it_is_of() -> None:
+    stream = io.StringIO()
+    about = logs.About(2, False, frozenset({"hello"}))  # noqa: FBT003 - two facts
+    logs.configure(LoggingConfig(format="logfmt"), stream=stream, secrets=frozenset(), about=about)
+    logging.getLogger("fps_lite.hello.part").info("hi")
+    logging.getLogger("fps_lite.server").info("hi")
+    logging.getLogger("hello").info("hi")
+    first, second, third = stream.getvalue().splitlines()
+    assert " worker=2 plugin=hello message=hi" in first
+    assert "plugin" not in second + third
 
 
 def test_import_touches_no_logger() -> None:

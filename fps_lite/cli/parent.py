@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fps_lite.errors import ConfigError, StartupError
-from fps_lite.logs import configure
+from fps_lite.logs import Turns, reopen
 from fps_lite.server import bind_sockets
 from fps_lite.supervisor import Checked, Command, Host, Job, Supervisor, answering
 
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
     from .session import Session
 
+STDOUT = 1
 PATIENCE = 5.0
 """Seconds that a worker may be silent beyond what its plugins may take to start."""
 
 
 def supervise(session: Session, settings: FPSConfig) -> None:
     """Serve with workers until told to stop."""
-    configure(settings.logging, secrets=frozenset())
+    session.turns = Turns.shared()
+    session.log_as(settings)
     try:
         sockets = bind_sockets(settings)
     except ConfigError:
@@ -54,7 +56,8 @@ async def _supervise(
 
     def ready(report: Checked) -> None:
         setups.enter_context(pid_file(settings.pid_file))
-        tell_ready(settings, report.summary, sockets.urls)
+        with turns.of(STDOUT).taken():
+            tell_ready(settings, report.summary, sockets.urls)
 
     loop = asyncio.get_running_loop()
     began_in = session.began_in
@@ -63,8 +66,9 @@ async def _supervise(
     words = (sys.executable, *path, "-m", "fps_lite.worker")
     command = Command(words, began_in.environ(), began_in.directory)
     descriptors = [one.socket.fileno() for one in sockets.listeners]
-    job = Job([*session.invocation.argv], descriptors)
-    host = Host(set_up, ready, sockets.close)
+    turns = session.turns or Turns()
+    job = Job([*session.invocation.argv], descriptors, turns=turns.descriptor)
+    host = Host(set_up, ready, sockets.close, reopen)
     supervisor = Supervisor(command, job, host, patience=settings.startup_timeout + PATIENCE)
     with _without_a_gap(loop):
         async with _answering(settings, sockets, supervisor):
@@ -97,4 +101,6 @@ def _without_a_gap(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         for number in numbers:
             loop.remove_signal_handler(number)
         outlast_signals()
+        loop.remove_signal_handler(signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

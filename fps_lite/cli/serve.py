@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +50,15 @@ def command(session: Session, /, app: str | None, **given: Any) -> None:
 
     An app named here is mounted at the root, after all plugins.
     """
+    from fps_lite.logs import reopen  # noqa: PLC0415 - not needed for less
+
     session.take_named(named(given))
     session.root_app = app
+    session.logs_to_file = True
+    signal.signal(signal.SIGUSR1, lambda *_: reopen())
     take_activation(session)
     if session.worker is not None:
+        session.turns = session.worker.turns
         _serve_for_parent(session, session.worker)
         return
     settings = _settings(session)

@@ -14,7 +14,7 @@ from fps_lite.config import Config, read
 from fps_lite.config.layers import plugins_named
 from fps_lite.config.wording import did_you_mean
 from fps_lite.effects import Effects
-from fps_lite.errors import ConfigError, PluginError, StartupError, refuse
+from fps_lite.errors import ConfigError, PluginError, StartupError, refuse, system_reason
 from fps_lite.plugins import Discovery, Loaded, discover, load
 
 from .argv import Invocation, take_apart
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from fps_lite.contributions import Collected
-    from fps_lite.settings import PluginConfig
+    from fps_lite.logs import Turns
+    from fps_lite.settings import FPSConfig, PluginConfig
 
     from .worker import Worker
 
@@ -44,6 +45,10 @@ class Session:
         self._named: dict[str, tuple[str, str]] = {}
         self.root_app: str | None = None
         self.effects = Effects()
+        self.turns: Turns | None = None
+        """What this process takes turns by with others, to write its log."""
+        self.logs_to_file = False
+        """Whether `fps.logging.file` is meant for this command."""
 
     def enter_directory(self) -> None:
         """Change to `--directory` and put it first on `sys.path`, before anything is read."""
@@ -116,12 +121,33 @@ class Session:
     def collected(self) -> Collected:
         """Every plugin's contribution; from here on plugins may log, secrets masked."""
         from fps_lite.contributions import collect  # noqa: PLC0415 - imports Starlette
-        from fps_lite.logs import configure  # noqa: PLC0415 - not needed for less
 
-        configure(self.loaded.settings.logging, secrets=self.loaded.secrets)
         loaded = self.loaded
+        names = frozenset(one.name for one in loaded.enabled)
+        self.log_as(loaded.settings, secrets=loaded.secrets, plugins=names)
         with kept(), redirect_stdout(sys.stderr):
             return collect(loaded, root=self.root_app, watches=self.effects.watches)
+
+    def log_as(
+        self,
+        settings: FPSConfig,
+        *,
+        secrets: frozenset[str] = frozenset(),
+        plugins: frozenset[str] = frozenset(),
+    ) -> None:
+        """Log from now on as `settings` say; raise `ConfigError` for a file that cannot be."""
+        from fps_lite.logs import About, configure  # noqa: PLC0415 - not needed for less
+
+        number = self.worker.job.number if self.worker else None
+        about = About(number, settings.workers <= 1, plugins)
+        to_file, turns = self.logs_to_file, self.turns
+        try:
+            configure(settings.logging, secrets=secrets, about=about, turns=turns, to_file=to_file)
+        except OSError as error:
+            where = self.config.where("fps", "logging", "file")
+            reason = system_reason(error)
+            message = f"{where}: fps.logging.file: {settings.logging.file}: {reason}"
+            raise ConfigError(message) from None
 
     def config_of(self, kind: type[C], name: str | None = None) -> C:
         """Return the config of the one enabled plugin whose config is a `kind`."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fps_lite.config import Config
+    from fps_lite.logs import Turns
     from fps_lite.plugins import Loaded
     from fps_lite.supervisor import Checked
 
@@ -29,6 +30,7 @@ class Worker:
     def __init__(self, link: Link, job: Job) -> None:
         self.link = link
         self.job = job
+        self.turns: Turns | None = None
 
     def config(self) -> Config | None:
         """Return the configuration that another worker has read, or None to read it."""
@@ -69,9 +71,18 @@ class Worker:
 
 def hired(descriptor: int) -> Worker | None:
     """Return this process's worker, or None if its parent is gone already."""
+    from fps_lite.logs import Turns, print_whole_lines, reopen  # noqa: PLC0415 - not for less
+
     link = Link(descriptor)
+    link.reopen = reopen
     job = link.wait()
-    return Worker(link, job) if isinstance(job, Job) else None
+    if not isinstance(job, Job):
+        return None
+    worker = Worker(link, job)
+    if job.turns is not None:
+        worker.turns = Turns(job.turns)
+        print_whole_lines(worker.turns)
+    return worker
 
 
 def terms_of(loaded: Loaded) -> Terms:

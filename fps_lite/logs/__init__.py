@@ -6,8 +6,11 @@ from its host.
 
 from __future__ import annotations
 
+from .about import About
 from .access import AccessLog
 from .formats import INDENT
-from .setup import configure
+from .printing import print_whole_lines
+from .setup import configure, reopen
+from .turns import Turns
 
-__all__ = ["INDENT", "AccessLog", "configure"]
+__all__ = ["INDENT", "About", "AccessLog", "Turns", "configure", "print_whole_lines", "reopen"]

@@ -13,6 +13,8 @@ from fps_lite.secret import hide, spellings
 if TYPE_CHECKING:
     from fps_lite.settings import LoggingConfig
 
+    from .about import About
+
 COLOURS = {
     "debug": "\x1b[2m",
     "info": "\x1b[32m",
@@ -25,14 +27,14 @@ INDENT = "    "
 
 
 def formatter_of(
-    settings: LoggingConfig, *, terminal: bool, secrets: frozenset[str]
+    settings: LoggingConfig, *, terminal: bool, secrets: frozenset[str], about: About
 ) -> logging.Formatter:
     """Return what writes a record as one line, and more only on the console."""
     if settings.format == "json":
-        return _Json(secrets)
+        return _Json(secrets, about)
     if settings.format == "logfmt" or (settings.format == "auto" and not terminal):
-        return _Logfmt(secrets)
-    return _Console(secrets, colour=terminal and _wants_colour())
+        return _Logfmt(secrets, about)
+    return _Console(secrets, about, colour=terminal and _wants_colour())
 
 
 def _wants_colour() -> bool:
@@ -42,9 +44,10 @@ def _wants_colour() -> bool:
 class _Formatter(logging.Formatter):
     """What the three formats share: texts whose secrets are masked before any escaping."""
 
-    def __init__(self, secrets: frozenset[str]) -> None:
+    def __init__(self, secrets: frozenset[str], about: About) -> None:
         super().__init__()
         self.spelled = spellings(secrets)
+        self.about = about
 
     def masked(self, text: str) -> str:
         return hide(text, self.spelled)
@@ -65,6 +68,13 @@ class _Formatter(logging.Formatter):
             parts.append(self.formatStack(record.stack_info))
         return self.masked("\n".join(parts))
 
+    def told(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return what is known of worker, plugin and request."""
+        told = self.about.fields(record)
+        if "request" in told:  # which a client may have written
+            told["request"] = self.masked(told["request"])
+        return told
+
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the record as flat fields, for a machine."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -73,6 +83,7 @@ class _Formatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": self.masked(record.name),
             "pid": record.process,
+            **self.told(record),
             "message": self.message(record),
         }
         for name, value in getattr(record, "fields", {}).items():
@@ -82,10 +93,10 @@ class _Formatter(logging.Formatter):
 
 
 class _Console(_Formatter):
-    """`12:00:01 info  fps_lite.hello  message`, a traceback indented below."""
+    """`12:00:01 info  [2] fps_lite.hello  message  request`, a traceback indented below."""
 
-    def __init__(self, secrets: frozenset[str], *, colour: bool) -> None:
-        super().__init__(secrets)
+    def __init__(self, secrets: frozenset[str], about: About, *, colour: bool) -> None:
+        super().__init__(secrets, about)
         self.colours = COLOURS if colour else {}
 
     def format(self, record: logging.LogRecord) -> str:
@@ -94,8 +105,14 @@ class _Console(_Formatter):
         shown = f"{level:<5}"
         if level in self.colours:
             shown = f"{self.colours[level]}{shown}{RESET}"
+        told = self.told(record)
         name = _escaped(self.masked(record.name))
+        if "worker" in told and not self.about.is_alone:
+            name = f"[{told['worker']}] {name}"
         head = f"{moment} {shown} {name}  {_escaped(self.message(record))}"
+        if "request" in told:
+            dim, plain = (COLOURS["debug"], RESET) if self.colours else ("", "")
+            head += f"  {dim}{told['request']}{plain}"
         trace = self.traceback(record)
         below = [INDENT + _escaped(line) for line in trace.split("\n")] if trace else []
         return "\n".join([head, *below])
@@ -111,8 +128,10 @@ class _Logfmt(_Formatter):
 class _Json(_Formatter):
     """One JSON object."""
 
+    encode = json.JSONEncoder(default=repr).encode
+
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(self.fields(record), default=repr)
+        return self.encode(self.fields(record))
 
 
 def _escaped(text: str) -> str:

@@ -192,9 +192,9 @@ class _Worker:
         self.connections.descriptors.update(descriptors)
         # A server is worn in order by its parent; hypercorn ends without another in its place.
         self.requests.limit, config.max_requests = worn_after(config), None
-        app: ASGIApp = self.requests
-        if self.settings.logging.access:
-            app = AccessLog(app, logging.getLogger("fps_lite.access"))
+        describe = getattr(getattr(self.app, "attribution", None), "of", None)
+        logger = logging.getLogger("fps_lite.access")
+        app: ASGIApp = AccessLog(self.requests, logger, self.settings.logging, describe)
         app = Lingering(app)
         serving: asyncio.Future[None] = asyncio.ensure_future(
             hypercorn.asyncio.serve(

@@ -53,6 +53,7 @@ class Child:
         silence: float,
     ) -> None:
         self.pid = process.pid
+        self.number = 0
         self.began = time.time()
         self.requests = 0
         self.report: Checked | None = None
@@ -181,7 +182,7 @@ async def spawn(command: Command, job: Job, *, silence: float) -> Child:
             stdin=asyncio.subprocess.DEVNULL,
             env=command.environ,
             cwd=command.directory,
-            pass_fds=(*given, *job.sockets),
+            pass_fds=(*given, *job.sockets, *([] if job.turns is None else [job.turns])),
             process_group=0,  # a Ctrl-C on the terminal is for the parent, who tells its workers
         )
     except OSError as error:
@@ -193,6 +194,7 @@ async def spawn(command: Command, job: Job, *, silence: float) -> Child:
         theirs.close()
     streams = await asyncio.open_connection(sock=ours, limit=LONGEST)
     child = Child(process, streams, trace, silence)
+    child.number = job.number
     child.tell(job)
     return child
 

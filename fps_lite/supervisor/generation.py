@@ -8,10 +8,12 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from fps_lite.errors import FPSError, StartupError, StoppedError
 
 from .child import Child, spawn
-from .messages import Checked, Drain, Go, Job, Terms
+from .messages import Checked, Drain, Go, Job, Reopen, Terms
 
 if TYPE_CHECKING:
     from .child import Command
@@ -42,6 +44,8 @@ class Generation:
         self._patience = patience
         self._keepers: list[asyncio.Task[None]] = []
         self._fruitless = 0
+        self._begun: set[int] = set()
+        """The numbers of those that are being started."""
 
     async def check(self) -> Checked:
         """Start one worker, and return what it found; raise what is wrong."""
@@ -50,7 +54,7 @@ class Generation:
         if first.report is None or first.over.is_set():
             raise _why(first)
         self.checked = first.report
-        self._job = Job(self._job.argv, self._job.sockets, first.report.config)
+        self._job = replace(self._job, config=first.report.config)
         return first.report
 
     @property
@@ -92,10 +96,24 @@ class Generation:
         for child in self.children:
             child.signal(number)
 
+    def reopen_logs(self) -> None:
+        """Let each of them go on in the log file that has the name now."""
+        for child in self.children:
+            child.tell(Reopen())
+
     async def _spawn(self) -> Child:
-        child = await spawn(self._command, self._job, silence=self._patience)
+        job = replace(self._job, number=self._free_number())
+        self._begun.add(job.number)
+        try:
+            child = await spawn(self._command, job, silence=self._patience)
+        finally:
+            self._begun.discard(job.number)
         self.children = [one for one in self.children if not one.over.is_set()] + [child]
         return child
+
+    def _free_number(self) -> int:
+        staying = {one.number for one in self.children if not one.leaving.is_set()}
+        return min(set(range(1, len(self.children) + len(self._begun) + 2)) - staying - self._begun)
 
     def _let(self, child: Child) -> None:
         child.silence = max(self._patience, self.terms.startup_timeout)

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .messages import Beat, Drain, Order, Report, line_of, order_of
+from .messages import Beat, Drain, Order, Reopen, Report, line_of, order_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,9 +25,18 @@ class Link:
         self._socket.set_inheritable(False)
         self._socket.settimeout(None)
         self._read = b""
+        self.reopen: Callable[[], object] = int
+        """Called when the log file has another name now."""
 
     def wait(self) -> Order | None:
         """Wait for the next order, before the event loop runs; None if the parent is gone."""
+        order = self._wait()
+        while isinstance(order, Reopen):
+            self.reopen()
+            order = self._wait()
+        return order
+
+    def _wait(self) -> Order | None:
         while b"\n" not in self._read:
             more = self._socket.recv(CHUNK)
             if not more:
@@ -56,8 +65,16 @@ class Link:
             order = self._next()
             if order is None:
                 loop.remove_reader(self._socket)
+            if isinstance(order, Reopen):
+                self.reopen()
             if order is None or isinstance(order, Drain):
                 drain(order.linger if order else 0)
+            heard_already()
+
+        def heard_already() -> None:
+            # Of orders that came together, the socket tells only once.
+            if b"\n" in self._read:
+                heard()
 
         def beat() -> None:
             # A parent that is stopped must not stop us.
@@ -66,9 +83,10 @@ class Link:
             loop.call_later(BEAT, beat)
 
         loop.add_reader(self._socket, heard)
+        loop.call_soon(heard_already)
         loop.call_soon(beat)
 
     def _next(self) -> Order | None:
         with suppress(OSError):
-            return self.wait()
+            return self._wait()
         return None

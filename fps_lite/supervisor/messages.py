@@ -17,6 +17,10 @@ class Job(Struct, frozen=True, tag=True):
     """The descriptors of the sockets that it inherits, in the order of `fps.bind`."""
     config: bytes | None = None
     """The merged configuration, pickled; None in a generation's first worker, which reads it."""
+    number: int = 1
+    """Which of the workers it is, from 1; the one in its place gets the same."""
+    turns: int | None = None
+    """The descriptor by which all processes take turns to write their logs."""
 
 
 class Go(Struct, frozen=True, tag=True):
@@ -28,6 +32,10 @@ class Drain(Struct, frozen=True, tag=True):
 
     linger: float = 0
     """Seconds that idle connections stay open: a client may be about to use one."""
+
+
+class Reopen(Struct, frozen=True, tag=True):
+    """Go on in the log file that has the name now."""
 
 
 class Terms(Struct, frozen=True):
@@ -84,7 +92,7 @@ class Failed(Struct, frozen=True, tag=True):
     is_logged: bool = False
 
 
-Order: TypeAlias = Job | Go | Drain
+Order: TypeAlias = Job | Go | Drain | Reopen
 Report: TypeAlias = Checked | Ready | Beat | Leaving | Failed
 
 

@@ -41,6 +41,8 @@ class Host:
     """Called once, when connections are answered."""
     close: Callable[[], None]
     """Called once, when the server stops: takes no more connections."""
+    reopen_log: Callable[[], None]
+    """Called when the log file has another name now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up, Hangup.here())
+        loop.add_signal_handler(signal.SIGUSR1, self.reopen_logs)
         failure: FPSError | None = None
         try:
             await self._until_stopped()
@@ -112,6 +115,12 @@ class Supervisor:
         wanted = Reload(force)
         self._reloads.put_nowait(wanted)
         return wanted
+
+    def reopen_logs(self) -> None:
+        """Go on in the log file that has the name now, here and in all workers."""
+        self._host.reopen_log()
+        for one in self.generations:
+            one.reopen_logs()
 
     def _hung_up(self, hangup: Hangup) -> None:
         if not hangup.is_of_the_terminal():
