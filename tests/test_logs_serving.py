@@ -112,7 +112,7 @@ def start(site: Site, serve: Serve) -> Callable[..., Server]:
 
     def run(*argv: str, **options: Any) -> Server:
         words = ["--fps.enabled_plugins", "hi", "--log-format", "json", *argv]
-        return serve(*words, **options)
+        return serve(*words, **{"workers": None, **options})
 
     return run
 

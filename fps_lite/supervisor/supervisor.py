@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ from fps_lite.errors import FPSError, StartupError, StoppedError
 from .generation import Generation
 from .hangup import Hangup
 from .notify import keep_alive, notify, reloading
+from .reloads import Reload, answer
 from .watching import watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from .child import Command
     from .messages import Checked, Job
@@ -43,16 +44,6 @@ class Host:
     """Called once, when the server stops: takes no more connections."""
     reopen_log: Callable[[], None]
     """Called when the log file has another name now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """One reload that was asked for, and how it ended."""
-
-    force: bool = False
-    result: asyncio.Future[tuple[FPSError | None, str]] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
 
 
 class Supervisor:
@@ -93,7 +84,7 @@ class Supervisor:
             self._watching.cancel()
         notify("STOPPING=1")
         self._host.close()
-        _answer(self._waiting(), StartupError(STOPS), STOPS)
+        answer(self._waiting(), StartupError(STOPS), STOPS)
         troubles = await self._end()
         if failure is not None:
             raise failure
@@ -171,7 +162,7 @@ class Supervisor:
             ended = await self._reload(current, force=any(one.force for one in asked))
             self._note(*ended)
         finally:
-            _answer(asked, *ended)
+            answer(asked, *ended)
 
     def _watch(self, directories: list[str]) -> None:
         # A change during a reload is one of the next, so it is watched all the time.
@@ -230,12 +221,6 @@ class Supervisor:
     def _signal(self, number: int) -> None:
         for one in self.generations:
             one.signal(number)
-
-
-def _answer(asked: Iterable[Reload], error: FPSError | None, said: str) -> None:
-    for one in asked:
-        if not one.result.done():  # whoever asked may be gone
-            one.result.set_result((error, said))
 
 
 def _refuse_other_addresses(old: Checked, new: Checked) -> None:
