@@ -157,18 +157,29 @@ class Application(Starlette):
             crash = self.lifespans.crash
             why = NOT_STARTED if crash is None else "Service Unavailable: a plugin has crashed"
             await unavailable(scope, receive, send, why=why)
+        elif scope.get("root_path") or "router" in scope or self.debug:
+            await self._answer_elsewhere(scope, receive, send)
         else:
-            inner = with_own_router(with_whole_path(scope))
-            if inner is not scope:
-                scope[INNER] = inner
-            inner["state"] = {**scope.get("state", {}), **self.lifespans.state}
-            if self.debug:
-                send = masking(send, self.collected.masked)
-            try:
-                await self._answer(inner, receive, send)
-            finally:
-                # What a host measures and logs is named by the route that answered.
-                scope.update({key: inner[key] for key in SEEN_OUTSIDE if key in inner})
+            self._give_state(scope)
+            await self._answer(scope, receive, send)
+
+    async def _answer_elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer below another path, in another app, or while bugs are looked for."""
+        inner = with_own_router(with_whole_path(scope))
+        if inner is not scope:
+            scope[INNER] = inner
+        self._give_state(inner)
+        if self.debug:
+            send = masking(send, self.collected.masked)
+        try:
+            await self._answer(inner, receive, send)
+        finally:
+            # What a host measures and logs is named by the route that answered.
+            scope.update({key: inner[key] for key in SEEN_OUTSIDE if key in inner})
+
+    def _give_state(self, scope: Scope) -> None:
+        given, state = scope.get("state"), self.lifespans.state.copy()
+        scope["state"] = {**given, **state} if given else state
 
     def _make_middleware(self) -> None:
         # Starlette would make it for the first request, which is too late to refuse to start.

@@ -30,7 +30,7 @@ class Lifespans:
     `core` is what units and requests find under "fps", beside "stopping".
     """
 
-    state: Mapping[str, Any]  # for requests: "fps", and all that the units yielded
+    state: MappingProxyType[str, Any]  # for requests: "fps", and all that the units yielded
     down: Mapping[str, str]  # the plugins that are down, and why
     stopping: asyncio.Event  # draining has begun
     crashed: asyncio.Event  # a fatal unit ended after all had started
