@@ -354,6 +354,18 @@ def test_http2_and_http1_are_served_over_tls_and_cleartext_beside_it(
         assert process.stop() == 0
 
 
+def test_empty_body_that_nobody_reads_breaks_no_http2_connection(
+    authority: trustme.CA, certificate: dict[str, str]
+) -> None:
+    with serving({"hypercorn": certificate}) as process:
+        with httpx2.Client(http2=True, verify=trusting(authority), trust_env=False) as client:
+            for body in (b"", b"x", b"", b"", b"x") * 4:
+                answer = client.post(f"{process.urls[0]}/hello", content=body)
+                assert (answer.status_code, answer.http_version) == (405, "HTTP/2")
+        assert process.stop() == 0
+        assert process.errors() == ""
+
+
 def test_several_addresses_are_served_and_named_with_their_ports(tmp_path: Path) -> None:
     path = tmp_path / "fps.sock"
     binds = ["127.0.0.1:0", "[::1]:0", f"unix:{path}"]

@@ -46,6 +46,10 @@ class Lingering:
 
 
 def _has_body(scope: Scope) -> bool:
+    # In HTTP/2 even the end of no body comes by itself, and hypercorn fails the whole connection
+    # if the stream is gone by then.
+    if scope["http_version"] == "2" and scope["method"] not in ("GET", "HEAD"):
+        return True
     return any(name in OF_A_BODY and value != b"0" for name, value in scope["headers"])
 
 
