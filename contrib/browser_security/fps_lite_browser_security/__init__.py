@@ -1,0 +1,1 @@
+"""Protect browsers' users: CORS, a content security policy, cross-site requests, HTTPS."""
