@@ -266,7 +266,7 @@ def test_32_logs_go_to_stderr_without_colours_and_leave_no_file(work: Path) -> N
         assert process.wait(SOON) == 0
         stderr.seek(0)
         logged = stderr.read()
-    assert (ready, rest) == (f"serving on {url} (3 plugins, 3 routes)\n", "")
+    assert (ready, rest) == (f"serving on {url} (4 plugins, 3 routes)\n", "")
     assert "\x1b" not in logged
     assert "wrong hello at /wrong_hello" in logged
     assert "GET /wrong_hello 307" in logged
@@ -412,7 +412,7 @@ def test_help_and_the_other_reading_commands_survive_broken_plugins(site: Site, 
     assert "serve" in shown.stdout
     plugins = cli("plugins", "--json")
     states = {row["name"]: row["state"] for row in json.loads(plugins.stdout)}
-    enabled = dict.fromkeys(("hello", "mcp", "static"), "enabled")
+    enabled = dict.fromkeys(("browser_security", "hello", "mcp", "static"), "enabled")
     assert states == {**enabled, **dict.fromkeys(names, "failed")}
     config = cli("config", "--json")
     assert json.loads(config.stdout)["hello"]["greeting"] == "hello"
