@@ -121,7 +121,7 @@ def serving(
                 time.sleep(POLL)
             yield Server(port, process, time.perf_counter() - before)
         finally:
-            _end(process)
+            end(process)
 
 
 def answers(port: int, path: str) -> bool:
@@ -134,7 +134,7 @@ def answers(port: int, path: str) -> bool:
         return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a server, politely first, and whatever it has started."""
     if process.poll() is None:
         process.terminate()
