@@ -169,6 +169,24 @@ def test_killed_worker_is_replaced_and_the_others_answer_meanwhile(serve: Serve)
     assert server.stop() == 0
 
 
+@pytest.mark.usefixtures("app")
+def test_worker_that_has_served_a_while_is_replaced_at_once_however_many_died_before(
+    serve: Serve,
+) -> None:
+    server = serve(workers=1)
+    took = 0.0
+    for _ in range(4):
+        (victim,) = pids(server)
+        assert int(ask(server, "pid")) == victim
+        time.sleep(0.5)
+        os.kill(victim, signal.SIGKILL)
+        began = time.monotonic()
+        until(lambda victim=victim: bool(pids(server) - {victim}))  # type: ignore[misc]
+        took = time.monotonic() - began
+    assert took < 0.6  # and not 0.8 s more, as after one that died as soon as it served
+    assert server.stop() in {0, 1}  # 1: before the last one was ready
+
+
 def test_replacement_runs_the_configuration_of_its_generation(
     app: Path, serve: Serve, work: Path
 ) -> None:

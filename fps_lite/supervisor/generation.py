@@ -22,7 +22,7 @@ LOGGER = logging.getLogger("fps_lite.supervisor")
 TRIES = 6
 """So many workers in turn that do not start, and none that serves, are the end."""
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
-"""Seconds between two tries, doubled each time."""
+"""Seconds from one try to the next, doubled each time."""
 SETTLED = 1.0
 """Seconds that a worker must serve, not to be one more of those that fail."""
 
@@ -131,9 +131,13 @@ class Generation:
     async def _another(self, old: Child, failures: int) -> Child:
         if old.over.is_set():
             LOGGER.error("%s: another one takes its place", _line(old))
+        tried = old.began
         while True:
             if failures > 1:
-                await asyncio.sleep(min(FIRST_DELAY * 2 ** (failures - 2), LONGEST_DELAY))
+                delay = min(FIRST_DELAY * 2 ** (failures - 2), LONGEST_DELAY)
+                # Counted from the last try: one that has lived for longer is missed already.
+                await asyncio.sleep(min(delay, tried + delay - time.time()))
+            tried = time.time()
             new = await self._started()
             if new is not None:
                 old.tell(Drain(self.terms.linger))
