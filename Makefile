@@ -72,6 +72,10 @@ bench: ## measure all, beside peers at pinned releases, into benchmarks/results 
 bench-quick: ## measure a part in two minutes, into benchmarks/.quick (BENCH_ARGS)
 	$(PYTHON) -m benchmarks run --size quick $(BENCH_ARGS)
 
+.PHONY: bench-faults
+bench-faults: $(VENV)/.dev ## ask what clients lose in reloads, kills and stops, beside peers (BENCH_ARGS)
+	$(BIN)/python -m benchmarks.faults $(BENCH_ARGS)
+
 .PHONY: ci
 ci: ## everything that CI runs: check, test, test-slow
 	@$(MAKE) --no-print-directory check

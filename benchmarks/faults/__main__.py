@@ -20,8 +20,9 @@ from benchmarks.environments import HERE, Pythons, environments
 from benchmarks.pairs import Absent
 
 from . import broken, kills, page, reloads, stops, streams
-from .rows import FULL, QUICK, Cell, Setting
-from .subjects import OURS, PEERS, Certificate, own_python
+from .rows import FULL, QUICK, Cell, Setting, Size
+from .rows import PEERS as OF_PEERS
+from .subjects import OURS, PEERS, Certificate, Subject, own_python
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -79,12 +80,16 @@ def run(options: argparse.Namespace) -> int:
         for subject in subjects:
             of = own_python() if subject.is_ours else python
             for row in rows:
-                setting = Setting(subject, of, size, certificate)
+                setting = Setting(subject, of, _size(subject, size), certificate)
                 found[ROWS[row][0]][subject.name] = _asked(row, setting)
     print(page.table(found))
     say(f"{page.write(result, found, directory)} was written")
     ours = (cells[OURS.name] for cells in found.values())
     return int(any(cell.kept is False for cell in ours))
+
+
+def _size(subject: Subject, size: Size) -> Size:
+    return size if subject.is_ours or size is QUICK else OF_PEERS
 
 
 def _asked(row: str, setting: Setting) -> Cell:

@@ -23,7 +23,16 @@ LIMIT = 20.0
 PEERS_LIMIT = 8.0
 """Seconds for a peer to die."""
 TEXT = APP.read_text(encoding="utf-8")
-LIFESPAN = "\n\nasync def app(scope, receive, send):\n    await receive()\n    "
+LIFESPAN = """
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def lifespan(app):
+    {}
+    yield
+
+app = Starlette(routes=app.routes, lifespan=lifespan)
+"""
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,8 @@ KINDS = {
     "syntax": Kind("shown.py", "x y"),
     "import": Kind("shown.py", "import nowhere"),
     "no app": Kind("shown.py", ""),
-    "start raises": Kind("shown.py", f"{TEXT}{LIFESPAN}1/0\n"),
-    "start hangs": Kind("shown.py", f"{TEXT}{LIFESPAN}await asyncio.sleep(600)\n"),
+    "start raises": Kind("shown.py", TEXT + LIFESPAN.format("1 / 0")),
+    "start hangs": Kind("shown.py", TEXT + LIFESPAN.format("await asyncio.sleep(600)")),
     "exit": Kind("shown.py", "import os; os._exit(7)"),
 }
 OF_PEERS = ("syntax", "import", "no app", "start raises", "exit")
@@ -141,7 +150,13 @@ def _cell(found: dict[str, Outcome], *, ours: bool) -> Cell:
         text += f", {unsaid[1]} with one line of reason each"
         kept = kept and unsaid[1] == len(found)
     figures = {
-        kind: {"failed": one.failed, "requests": one.requests, "reasons": [*one.reasons]}
+        kind: {
+            "failed": one.failed,
+            "requests": one.requests,
+            "lives": one.lives,
+            "same workers": one.same_workers,
+            "reasons": [*one.reasons],
+        }
         for kind, one in found.items()
     }
     return Cell(text, kept, figures)

@@ -64,8 +64,10 @@ async def killed(setting: Setting) -> Cell:
 async def _kill(server: Running, chance: random.Random) -> Kill:
     before = server.workers()
     victim = chance.choice(sorted(before))
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
         os.kill(victim, signal.SIGSTOP)
+        while _state(victim) not in "TtZ":  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
         accepted = frozenset(_connections(victim, server.port))
         os.kill(victim, signal.SIGKILL)
     when = time.monotonic()
@@ -74,6 +76,10 @@ async def _kill(server: Running, chance: random.Random) -> Kill:
             return Kill(when, accepted, time.monotonic() - when)
         await asyncio.sleep(0.005)
     return Kill(when, accepted, None)
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][0]
 
 
 def _connections(pid: int, port: int) -> set[int]:
@@ -96,7 +102,7 @@ def _connections(pid: int, port: int) -> set[int]:
 
 def _cell(kills: list[Kill], tally: Tally, logged: set[int] | None, *, lives: bool) -> Cell:
     accepted = sum(len(one.accepted) for one in kills)
-    queued = [one for one in tally.lost if not _was_accepted(one.port, one.when, kills)]
+    besides = [one for one in tally.lost if not _was_accepted(one.port, one.when, kills)]
     spawned = [one.spawned for one in kills if one.spawned is not None]
     slowest = max(spawned, default=None)
     total = len(tally.answered) + len(tally.lost)
@@ -104,20 +110,20 @@ def _cell(kills: list[Kill], tally: Tally, logged: set[int] | None, *, lives: bo
         "" if lives else "dies",
         f"{len(kills)} killed" + (f", next after ≤ {slowest:.2f} s" if slowest else ", no next"),
         f"{len(tally.lost)} lost of {total:,}, {accepted} accepted by the killed",
-        f"{len(queued)} lost from the queue",
+        f"{len(besides)} lost besides",
     ]
     figures = {
         "kills": len(kills),
         "requests": total,
         "lost": tally.reasons(),
         "accepted": accepted,
-        "queued": len(queued),
+        "besides": len(besides),
         "spawned": [round(one, 3) for one in spawned],
     }
     if logged is not None:
         figures["answered, not in the access log"] = len(tally.answered - logged)
         figures["lost, in the access log"] = len({one.number for one in tally.lost} & logged)
-    kept = lives and slowest is not None and slowest <= SPAWNED and not queued
+    kept = lives and slowest is not None and slowest <= SPAWNED and not besides
     return Cell(listed(parts), kept and len(tally.lost) <= accepted, figures)
 
 
