@@ -25,7 +25,7 @@ PYTEST := $(BIN)/python -m coverage run -m pytest --numprocesses 2
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | \
-		while read -r target says; do printf '%-12s%s\n' "$$target" "$$says"; done
+		while read -r target says; do printf '%-13s%s\n' "$$target" "$$says"; done
 
 .PHONY: serve
 serve: $(VENV)/.serve ## install the core and contrib, and serve them (ARGS)

@@ -41,7 +41,8 @@ async def repeated(server: Running, setting: Setting) -> int:
     size = setting.size
     seen = before = server.workers()
     for number in range(3 * size.reloads):
-        if number >= size.reloads and not 0 < _logged(server) < size.reloads:
+        waits = setting.subject.is_ours and _logged(server) < size.reloads
+        if number >= size.reloads and not waits:
             break
         server.reload()
         seen = seen | await _seen(server, size.seconds / size.reloads)

@@ -30,7 +30,7 @@ class Size:
 FULL = Size("full", reloads=30, seconds=30, streams=200, kills=60)
 PEERS = Size("full", reloads=10, seconds=10, streams=200, kills=15)
 """What peers are asked in a full run."""
-QUICK = Size("quick", reloads=4, seconds=4, streams=25, kills=5)
+QUICK = Size("quick", reloads=3, seconds=3, streams=25, kills=4)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ SETTLE = 2.0
 """Seconds until all workers serve, when the first one does."""
 APP = HERE / "apps" / "faults.py"
 TOML = '[[fps.mounts]]\npath = ""\napp = "shown:app"\n'
+READY = re.compile(r"^serving on ", re.MULTILINE)
 RELOADED = re.compile(r"reload: generation \d+ serves")
 REFUSED = re.compile(r"reload: refused: .*")
 
@@ -204,8 +205,10 @@ def _wait(server: Running, *, secure: bool) -> None:
             words = server.log().strip().splitlines()
             raise Absent(words[-1] if words else "it does not answer, and says nothing")
         time.sleep(0.05)
-    # One worker answers; that the others do as well, only some say.
-    time.sleep(SETTLE)
+    while server.subject.is_ours and not server.lines(READY) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if not server.subject.is_ours:
+        time.sleep(SETTLE)  # one worker answers; that the others do as well, not all say
 
 
 def answers(port: int, *, secure: bool = False, limit: float = 2.0) -> bool:
