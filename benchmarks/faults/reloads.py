@@ -126,7 +126,7 @@ async def kept_alive(setting: Setting) -> Cell:
 async def anew(setting: Setting) -> Cell:
     """Use a connection for each request."""
     with setting.running() as server:
-        async with load(server.port, "/pid", fresh=4) as tally:
+        async with load(server.port, "/wait/{}", fresh=8) as tally:
             await asyncio.sleep(0.5)
             done = await repeated(server, setting)
         ended = state(server)
