@@ -62,6 +62,10 @@ class Worker:
         """Ask for another worker in the place of this one."""
         self.link.report(Leaving(why))
 
+    def forget(self) -> None:
+        """Leave the parent to the process that this one was forked from."""
+        self.link.close()
+
     def fail(self, error: FPSError) -> int:
         """Tell the parent why this worker ends; return the exit code."""
         is_logged = isinstance(error, StoppedError)
@@ -91,12 +95,15 @@ def terms_of(loaded: Loaded) -> Terms:
 
     settings = loaded.settings
     config = hypercorn_config(settings)
+    # At worst, each plugin stops after another one, and the mounts after all.
+    chain = len(loaded.enabled) + 2
     return Terms(
         workers=settings.workers,
         addresses=[*config.bind, *config.insecure_bind, *config.quic_bind],
         startup_timeout=settings.startup_timeout,
         blocked_timeout=settings.blocked_timeout,
         stop_timeout=max(settings.drain_timeout, settings.shutdown_timeout) + PATIENCE,
+        end_timeout=settings.drain_timeout + settings.shutdown_timeout * chain + PATIENCE,
         linger=config.keep_alive_timeout,
     )
 

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def forks_apart(listening: Callable[[], Iterable[int]]) -> Iterator[None]:
+def forks_apart(
+    listening: Callable[[], Iterable[int]], forget: Callable[[], object]
+) -> Iterator[None]:
     """Let children that are forked while the body runs have neither signals nor sockets of ours.
 
-    `listening` returns the descriptors of the sockets that we listen on.
+    `listening` returns the descriptors of the sockets that we listen on, `forget` lets go of
+    whoever tells us what to do.
     """
     active = [True]
 
@@ -28,6 +31,7 @@ def forks_apart(listening: Callable[[], Iterable[int]]) -> Iterator[None]:
         if active:
             _reset_signals()
             _close(listening())
+            forget()
 
     # This cannot be undone.
     os.register_at_fork(after_in_child=in_child)
@@ -35,6 +39,16 @@ def forks_apart(listening: Callable[[], Iterable[int]]) -> Iterator[None]:
         yield
     finally:
         active.clear()
+
+
+def end_if_forked(pid: int, error: SystemExit | KeyboardInterrupt) -> None:
+    """End this process if it is not `pid`, but forked from it: whoever forked it wants its end.
+
+    It would go on as another server otherwise, in the event loop that it has a copy of.
+    """
+    if os.getpid() != pid:
+        code = error.code if isinstance(error, SystemExit) else 1
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _reset_signals() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
+from .forks import end_if_forked
 from .stopping import what_ends
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Requests:
         self.app = app
         self.stopping = stopping
         self.answered = 0
+        self.pid = os.getpid()
         self.limit: int | None = None
         """With this many answered, `on_limit` is called."""
         self.on_limit: Callable[[], object] = int
@@ -54,6 +57,7 @@ class Requests:
         except ClientDisconnect:
             return
         except (SystemExit, KeyboardInterrupt) as error:
+            end_if_forked(self.pid, error)
             message = f"a request's handler {what_ends(error)}"
             raise RuntimeError(message) from error
         finally:

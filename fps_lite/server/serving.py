@@ -11,7 +11,7 @@ import logging
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import hypercorn.asyncio
 
@@ -33,43 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hypercorn.config import Config
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from fps_lite.settings import FPSConfig
 
+    from .parties import App, Parent
     from .sockets import Sockets
 
 LOGGER = logging.getLogger("fps_lite.server")
 INTERRUPTED = "interrupted before it was ready"
-
-
-class App(Protocol):
-    """An ASGI app with a lifespan, like Starlette's.
-
-    It may have `begin_stopping()`, called when the drain begins; `hurry()`, called when its
-    lifespan is to end at once; and `crashed`, an `asyncio.Event` that begins the drain and
-    then raises the `StartupError` in `crash`.
-    """
-
-    router: Any
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
-        """Answer a request."""
-
-
-class Parent(Protocol):
-    """The process that started this one, and tells it when to end."""
-
-    def attend(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        drain: Callable[[float], None],
-        requests: Callable[[], int],
-    ) -> None:
-        """In `loop`, call `drain` when told to, and tell of `requests` answered so far."""
-
-    def leaving(self, why: str) -> None:
-        """Say that another process is needed in the place of this one."""
 
 
 def run(
@@ -93,7 +65,9 @@ def run(
     loop = new_loop(connections)
     watch = Watch(loop, settings.drain_timeout, settings.shutdown_timeout)
     listening = partial(_listening, sockets, connections)
-    with forks_apart(listening), watch.watching(), signals(loop, stop.signal, watch) as stop.listen:
+    forget = parent.forget if parent is not None else int
+    apart = forks_apart(listening, forget)
+    with apart, watch.watching(), signals(loop, stop.signal, watch) as stop.listen:
         try:
             requests = Requests(app, stop.requested)
             worker = _Worker(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fps_lite.errors import StoppedError
 
 from .blocking import BlockedError, innermost, thread_place
+from .forks import end_if_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -132,13 +133,15 @@ def complete(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None], s
     If it stops the loop, the server stops in order; if it raises what is to end the process,
     that ends its own task alone.
     """
-    task = loop.create_task(main)
+    task, pid = loop.create_task(main), os.getpid()
     while not task.done():
         try:
             loop.run_until_complete(task)
         except (RuntimeError, SystemExit, KeyboardInterrupt, BlockedError) as error:
             if task.done():
                 raise
+            if isinstance(error, SystemExit | KeyboardInterrupt):
+                end_if_forked(pid, error)
             if isinstance(error, RuntimeError):
                 loop.call_soon(_fail, stop, f"the event loop was stopped {BY_WHOM}")
             elif not isinstance(error, BlockedError):  # which the watch has told

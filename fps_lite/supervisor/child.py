@@ -162,7 +162,7 @@ class Child:
         else:
             what = f"was killed by {_name(-code)}" if code < 0 else f"exited with code {code}"
         if trace:
-            _log_trace(f"{self} was here when it {what.replace('did', 'had').strip()}", trace)
+            _log_trace(f"{self} was here in the end", trace)
         return StartupError(f"{self} {what}")
 
     def _read_trace(self) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -87,9 +88,17 @@ class Generation:
         for child in leaving:
             # One that still starts may not hear us, but has nothing to drain.
             child.tell(Drain(linger)) if child.serves else child.signal(signal.SIGTERM)
-        for child in leaving:
-            await child.over.wait()
+        await asyncio.gather(*(self._end(child, linger) for child in leaving))
         return [line for child in serving for line in _troubles(child)]
+
+    async def _end(self, child: Child, linger: float) -> None:
+        limit = self.terms.end_timeout + linger if child.serves else self._patience
+        with suppress(TimeoutError):
+            await asyncio.wait_for(child.over.wait(), limit)
+        if not child.over.is_set():
+            LOGGER.error("%s did not end within %g s, and is killed", child, limit)
+            child.signal(signal.SIGKILL)
+            await child.over.wait()
 
     def signal(self, number: int) -> None:
         """Send a signal to each of them."""

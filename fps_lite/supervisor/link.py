@@ -45,6 +45,10 @@ class Link:
         line, _, self._read = self._read.partition(b"\n")
         return order_of(line)
 
+    def close(self) -> None:
+        """Leave the parent alone."""
+        self._socket.close()
+
     def report(self, report: Report) -> None:
         """Tell the parent; nobody hears it if the parent is gone."""
         with suppress(OSError):

@@ -47,6 +47,8 @@ class Terms(Struct, frozen=True):
     blocked_timeout: float
     stop_timeout: float
     """Seconds that its event loop may be blocked while it stops."""
+    end_timeout: float
+    """Seconds from the order to drain until its process must have ended, whatever it does."""
     linger: float
     """Seconds that an idle connection stays open."""
 
