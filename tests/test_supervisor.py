@@ -59,6 +59,11 @@ async def in_flight(request):
 async def block(request):
     time.sleep(600)
 
+async def fork(request):
+    if os.fork() == 0:
+        raise SystemExit(0)
+    return PlainTextResponse("forked")
+
 async def search(request):
     re.match("(a+)+$", "a" * 100 + "b")  # takes years, and holds the interpreter
 
@@ -81,7 +86,7 @@ async def numbers(websocket):
         await websocket.send_text(str(number))
         await asyncio.sleep(0.05)
 
-pages = (pid, version, slow, in_flight, block, search, events, flood)
+pages = (pid, version, slow, in_flight, block, fork, search, events, flood)
 routes = [Route("/" + page.__name__, page) for page in pages]
 app = Starlette(routes=[*routes, WebSocketRoute("/numbers", numbers)])
 """
@@ -671,6 +676,58 @@ def test_start_that_is_interrupted_ends_with_one_line(app: Path, work: Path, num
     process.send_signal(number)
     assert process.communicate(timeout=SOON)[1] == "interrupted before it was ready\n"
     assert process.returncode == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_fork_that_exits_is_no_second_worker(serve: Serve, cli: Cli) -> None:
+    server = serve(workers=1)
+    for _ in range(3):
+        assert ask(server, "fork") == "forked"
+    assert cli("reload", "--force", f"--port={port_of(server)}").returncode == 0
+    until(lambda: len(pids(server)) == 1)
+    assert server.stop() == 0
+    assert not is_logged(server, "error")
+
+
+@pytest.mark.usefixtures("app")
+def test_server_whose_configuration_is_broken_is_found_by_its_directory(
+    serve: Serve, cli: Cli, work: Path
+) -> None:
+    server = serve(workers=1)
+    (work / "fps.toml").write_text("[fps\n")
+    found = cli("reload")
+    assert (found.returncode, found.stdout) == (3, "")
+    assert found.stderr.startswith("fps.toml:1:5: ")
+    assert "refused: fps.toml:1:5: " in cli("status").stdout
+    assert cli("stop").returncode == 0
+    assert server.process.wait(SOON) == 0
+    assert cli("status").stderr.startswith("fps.toml:1:5: ")
+
+
+@pytest.mark.usefixtures("app")
+def test_server_starts_without_standard_streams(work: Path) -> None:
+    line = 'exec "$0" -m fps_lite serve --port=0 --fps.pid_file=pid <&- >&- 2>&-'
+    process = subprocess.Popen(["sh", "-c", line, sys.executable], cwd=work)
+    try:
+        until((work / "pid").exists)
+    finally:
+        process.terminate()
+        assert process.wait(SOON) == 0
+
+
+def test_servers_on_unix_sockets_of_one_relative_name_are_told_apart(
+    app: Path, serve: Serve, cli: Cli, tmp_path: Path
+) -> None:
+    assert app.exists()
+    servers = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        servers.append(
+            serve("shown:app", "--bind=unix:s", port=None, workers=1, cwd=tmp_path / name)
+        )
+    assert cli("stop", "--bind=unix:s", cwd=tmp_path / "two").returncode == 0
+    assert servers[1].process.wait(SOON) == 0
+    assert servers[0].stop() == 0
 
 
 @pytest.mark.usefixtures("app")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from .descriptors import open_standard_streams
 from .garbage import kept
 from .interruption import INTERRUPTED, outlast_signals, take_signals
 
@@ -16,6 +17,7 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and exit with the contract's code; the only way out of the library."""
+    open_standard_streams()
     take_signals()
     try:
         with kept():

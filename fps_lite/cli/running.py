@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
@@ -17,7 +19,6 @@ from .named import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from fps_lite.server import Sockets
     from fps_lite.settings import FPSConfig
@@ -40,18 +41,32 @@ def of_a_server(command: Any) -> Any:
 
 
 def ask_server(session: Session, question: Question, given: dict[str, Any]) -> Answer:
-    """Ask the server that the configuration describes; raise `StartupError` if none runs."""
+    """Ask the server that the configuration describes; raise `StartupError` if none runs.
+
+    A configuration that is broken describes none: then it is the one of this directory.
+    """
     from fps_lite.supervisor import ask  # noqa: PLC0415 - not needed for less
 
     session.take_named(named(given))
     decoded = session.config.decode("fps", Place, only_known=True)
+    broken = [*session.config.errors, *decoded.errors]
+    if broken and not any(given.values()):
+        here = _here()
+        if here is None:
+            refuse(broken)
+        else:
+            return ask(here, question)
     refuse(decoded.errors)
     place = decoded.value or Place()
-    try:
-        return ask(place.control_socket or _path(_address(place)), question)
-    except StartupError:
-        refuse(session.config.errors)  # a file that cannot be read may say where it is
-        raise
+    return ask(place.control_socket or _path(_address(place)), question)
+
+
+def _here() -> Path | None:
+    """Return where the one server is asked that runs in this directory."""
+    from fps_lite.supervisor import of_directory  # noqa: PLC0415 - as above
+
+    found = of_directory(_folder(), os.getcwd())  # noqa: PTH109 - as the server says it
+    return found[0] if len(found) == 1 else None
 
 
 def control_path(settings: FPSConfig, sockets: Sockets) -> Path:
@@ -76,12 +91,19 @@ def _address(settings: Place) -> str:
 
 
 def _path(address: str) -> Path:
+    name = re.sub(r"[^\w.]+", "-", address).strip("-")
+    if address.startswith("unix:"):  # of any length, and relative to somewhere
+        whole = str(Path(address.removeprefix("unix:")).absolute())
+        name = f"unix-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+    return _folder() / f"{name}.sock"
+
+
+def _folder() -> Path:
     from platformdirs import user_runtime_path  # noqa: PLC0415 - not needed for less
 
-    name = re.sub(r"[^\w.]+", "-", address).strip("-")
     with catch_warnings():  # that there is no such directory but /tmp's
         simplefilter("ignore")
-        return user_runtime_path("fps-lite", appauthor=False) / f"{name}.sock"
+        return user_runtime_path("fps-lite", appauthor=False)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .child import Command
-from .control import Answer, Question, answering, ask, refused
+from .control import Answer, Question, answering, ask, of_directory, refused
 from .link import Link
 from .messages import Checked, Drain, Failed, Go, Job, Leaving, Ready, Terms
 from .supervisor import Host, Supervisor
@@ -25,5 +25,6 @@ __all__ = [
     "Terms",
     "answering",
     "ask",
+    "of_directory",
     "refused",
 ]

@@ -53,6 +53,8 @@ class Status(Struct, frozen=True):
     """A running server."""
 
     pid: int
+    directory: str
+    """Its working directory."""
     urls: list[str]
     generation: int
     """0 until the first one serves."""
@@ -123,6 +125,7 @@ def _status(supervisor: Supervisor, urls: Sequence[str]) -> Status:
     when, how = supervisor.last_reload or (None, "")
     return Status(
         pid=os.getpid(),
+        directory=os.getcwd(),  # noqa: PTH109 - text, as it goes over the line
         urls=[*urls],
         generation=supervisor.current.number if supervisor.current else 0,
         uptime=now - supervisor.began,
@@ -151,10 +154,24 @@ def ask(path: Path, question: Question) -> Answer:
     except (FileNotFoundError, ConnectionRefusedError):
         message = f"no server runs here: nobody listens on {path}"
         raise StartupError(message) from None
-    except (OSError, msgspec.DecodeError) as error:
+    except (ConnectionResetError, msgspec.DecodeError):
+        message = f"the server on {path} ended before it answered"
+        raise StartupError(message) from None
+    except OSError as error:
         message = f"the server on {path} did not answer: {error}"
         raise StartupError(message) from error
     return answer
+
+
+def of_directory(folder: Path, directory: str) -> list[Path]:
+    """Return where those servers listen, of all in `folder`, that run in `directory`."""
+    found = []
+    for path in sorted(folder.glob("*.sock")):
+        with suppress(StartupError):
+            status = ask(path, Question("status")).status
+            if status is not None and status.directory == directory:
+                found.append(path)
+    return found
 
 
 def _refuse_strangers(path: Path) -> None:
