@@ -188,7 +188,7 @@ def rows_of(part: str, found: dict[str, Any]) -> list[Any]:
         ("routing", 21),
         ("building", 2),
         ("conflicts", 2),
-        ("servers", 5),
+        pytest.param("servers", 5, marks=pytest.mark.slow),
         ("startup", 2),
         ("configuration", None),
     ],

@@ -288,9 +288,15 @@ def test_child_that_an_app_forks_has_neither_our_signals_nor_our_port(rude: Serv
 @pytest.mark.parametrize(
     "page, said",
     [
-        ("fork", r"child processes that did not end: ForkProcess-1 \(\d+\)"),
+        pytest.param(
+            "fork",
+            r"child processes that did not end: ForkProcess-1 \(\d+\)",
+            marks=pytest.mark.slow,
+        ),
         ("pool", r"child processes that did not end: ForkProcess-1 \(\d+\)"),
-        ("sleep_at_exit", r"an exit handler did not end within 5 s$"),
+        pytest.param(
+            "sleep_at_exit", r"an exit handler did not end within 5 s$", marks=pytest.mark.slow
+        ),
         ("wait_at_exit", r"an exit handler did not end within 5 s \(.*rude\.py:\d+\)$"),
     ],
 )

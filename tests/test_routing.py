@@ -62,8 +62,15 @@ def test_random_requests_to_random_trees_find_no_difference() -> None:
     assert min(report.cases.values()) > 0, report.cases
 
 
+RARE = ("one name twice",)
+"""Mistakes that only many requests find."""
+
+
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in RARE else []) for one in MUTANTS],
+)
 def test_random_requests_find_a_mistake_in(name: str, mutant: Any) -> None:
     report: Report = fuzz(SEED, 60_000, mutant(*MUTANTS[name]))
     assert report.differences, f"{report.requests} requests did not find it"

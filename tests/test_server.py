@@ -463,6 +463,7 @@ def test_answer_to_an_upload_that_nobody_reads_comes_before_its_end() -> None:
         assert process.errors().count("POST /ignore 200") == 1
 
 
+@pytest.mark.slow
 def test_upload_that_never_ends_is_given_up_when_its_answer_is_out() -> None:
     head = b"POST /ignore HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n"
     with serving() as process, opened(process.port) as sock:

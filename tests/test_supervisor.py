@@ -174,6 +174,7 @@ def test_killed_worker_is_replaced_and_the_others_answer_meanwhile(serve: Serve)
     assert server.stop() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("app")
 def test_worker_that_has_served_a_while_is_replaced_at_once_however_many_died_before(
     serve: Serve,
@@ -290,7 +291,13 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN)
+LATE = ("lifespan blocks", "lifespan hangs")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.slow] if kind in LATE else []) for kind in BROKEN],
+)
 def test_broken_reload_leaves_the_old_workers_alone_and_says_why_in_one_line(
     app: Path, serve: Serve, cli: Cli, work: Path, kind: str
 ) -> None:
@@ -327,6 +334,7 @@ def test_reloads_that_are_asked_for_during_a_reload_are_one(
     assert status(cli, server)["generation"] <= 4
 
 
+@pytest.mark.slow
 def test_clients_lose_nothing_in_reloads(app: Path, serve: Serve, cli: Cli) -> None:
     server = serve("--log-level=warning", workers=2)
     answered = 0
@@ -349,6 +357,7 @@ def test_clients_lose_nothing_in_reloads(app: Path, serve: Serve, cli: Cli) -> N
     assert server.stop() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("app")
 def test_requests_in_flight_are_answered_before_the_server_ends(serve: Serve) -> None:
     server = serve("--fps.drain_timeout=10", workers=1)
@@ -413,6 +422,7 @@ def test_blocked_worker_is_replaced_and_the_log_says_where_it_was(serve: Serve) 
     assert is_logged(server, r"shown\.py.* in block")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("app")
 def test_worker_that_holds_the_interpreter_is_named_and_ended(serve: Serve) -> None:
     server = serve("--fps.shutdown_timeout=1", "--log-format=console", workers=1)
@@ -442,6 +452,7 @@ def test_start_that_fails_ends_at_once_with_one_message(
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_start_any_more_are_the_end(app: Path, serve: Serve) -> None:
     server = serve(workers=1)
     (first,) = pids(server)
@@ -545,6 +556,7 @@ async def lifespan():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("app")
 def test_worker_whose_plugin_crashes_is_replaced(site: Site, serve: Serve) -> None:
     site.plugin("crashes", CRASHES)
