@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -50,8 +49,7 @@ def kept() -> Iterator[Kept]:
     yield Kept("the event loop policy", _policy, _set_policy)
     yield Kept("the working directory", _directory, os.chdir)
     yield Kept("the umask", _umask, os.umask)
-    timeout = socket.getdefaulttimeout, socket.setdefaulttimeout
-    yield Kept("the timeout of new sockets", *timeout)
+    yield Kept("the timeout of new sockets", _timeout, _set_timeout)
 
 
 def kept_log() -> Iterator[Kept]:
@@ -137,6 +135,15 @@ def _directory() -> str:
         return os.getcwd()  # noqa: PTH109 - as os.chdir takes it
     except FileNotFoundError:
         return "/"
+
+
+def _timeout() -> float | None:
+    socket = sys.modules.get("socket")  # if nobody has imported it, it has none
+    return socket.getdefaulttimeout() if socket else None
+
+
+def _set_timeout(seconds: float | None) -> None:
+    sys.modules["socket"].setdefaulttimeout(seconds)
 
 
 def _umask() -> int:
