@@ -322,3 +322,62 @@ def test_router_without_an_app_around_it_closes_unknown_websockets() -> None:
         scope = {"type": "websocket", "path": "/", "headers": []}
         asyncio.run(kind([Route("/", hello)])(scope, receive, send))
     assert sent == ["websocket.close", "websocket.close"]
+
+
+class Proxy:
+    """What stands around a function as wrapt's proxies do: it shows the function's own code."""
+
+    def __init__(self, around: Any) -> None:
+        self.around = around
+        self.__code__, self.__closure__ = around.__code__, around.__closure__
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("denied", 401)(scope, receive, send)
+
+
+def fast(routes: list[BaseRoute], **options: Any) -> TestClient:
+    app = Starlette(routes=routes, **options)
+    app.router = CompiledRouter(app.routes)
+    return TestClient(FastPath(app), raise_server_exceptions=False)
+
+
+async def plain(_: Any) -> PlainTextResponse:
+    return PlainTextResponse("secret")
+
+
+def test_proxy_that_looks_like_what_it_wraps_is_not_gone_around() -> None:
+    route = Route("/", plain)
+    route.app = Proxy(route.app)
+    assert fast([route]).get("/").status_code == 401
+    assert not understood.uses(Proxy(plain), set(plain.__code__.co_names))
+
+
+def test_response_whose_head_cannot_be_made_is_an_error_like_any_other() -> None:
+    class Unmade(PlainTextResponse):
+        def __init__(self) -> None:
+            self.body, self.background = b"", None
+
+    async def unmade(_: Any) -> Unmade:
+        return Unmade()
+
+    async def told(_: Any, __: Exception) -> PlainTextResponse:
+        return PlainTextResponse("told", 500)
+
+    answer = fast([Route("/", unmade)], exception_handlers={500: told}).get("/")
+    assert (answer.status_code, answer.text) == (500, "told")
+
+
+def test_patch_of_starlettes_own_call_hears_of_each_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str] = []
+    call = Starlette.__call__
+
+    async def patched(self: Starlette, scope: Any, receive: Any, send: Any) -> None:
+        heard.append(scope["path"])
+        await call(self, scope, receive, send)
+
+    monkeypatch.setattr(Starlette, "__call__", patched)
+    client = fast([Route("/", plain)])
+    assert [client.get(path).status_code for path in ("/", "/nowhere")] == [200, 404]
+    assert heard == ["/", "/nowhere"]

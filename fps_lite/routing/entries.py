@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -114,7 +115,8 @@ def entry_of(route: Any, inner_of: Callable[[Mount], Any]) -> Entry:
 
 def _function_in(app: Any) -> Any:
     """Return the coroutine function in what `request_response` made of an endpoint."""
-    is_plain = getattr(app, "__code__", None) is _WRAPPER
+    # Its type is asked, too: a proxy around it, as wrapt makes them, shows the same code.
+    is_plain = type(app) is FunctionType and app.__code__ is _WRAPPER
     return app.__closure__[0].cell_contents if is_plain else None
 
 

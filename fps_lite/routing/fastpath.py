@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
 from .router import CompiledRouter, enter
-from .understood import is_understood_app
+from .understood import is_understood_app, is_understood_call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.applications import Starlette
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 START, BODY = "http.response.start", "http.response.body"
@@ -53,11 +54,15 @@ class FastPath:
         self.app = app
         self._stack: ASGIApp = app
         self._layers: Layers | None = None
+        self._long_way: ASGIApp = app
 
     def _read_stack(self) -> None:
         app = self.app
         self._stack = app.middleware_stack = app.middleware_stack or app.build_middleware_stack()
         self._layers = layers_of(self._stack)
+        # Whoever has patched Starlette's own call is to hear of each request.
+        is_stock = is_understood_call()
+        self._long_way = self._stack if is_stock else partial(Starlette.__call__, app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -67,7 +72,7 @@ class FastPath:
         layers = self._layers
         function = None if layers is None else _entered(layers, scope)
         if layers is None or function is None:
-            await self._stack(scope, receive, send)
+            await self._long_way(scope, receive, send)
             return
         has_begun = has_started = False
 
@@ -80,8 +85,8 @@ class FastPath:
         try:
             answer = await function(request)
             if type(answer).__call__ is _SENDING:
-                has_started = True
                 head = {"type": START, "status": answer.status_code, "headers": answer.raw_headers}
+                has_started = True
                 await send(head)
                 await send({"type": BODY, "body": answer.body})
                 if answer.background is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from starlette._exception_handler import wrap_app_handling_exceptions
@@ -56,7 +57,7 @@ def is_understood_app() -> bool:
     """Tell the same of routing and of what stands around it: errors, a response's sending."""
     return (
         is_understood()
-        and uses(Starlette.__call__, {"build_middleware_stack", "middleware_stack"})
+        and is_understood_call()
         and uses(ServerErrorMiddleware.__call__, _ERRORS)
         and uses(ExceptionMiddleware.__call__, _EXCEPTIONS)
         and uses(request_response, _WRAPPING)
@@ -68,7 +69,12 @@ def is_understood_app() -> bool:
     )
 
 
+def is_understood_call() -> bool:
+    """Tell whether an app does no more with a request than to hand it to its middleware."""
+    return uses(Starlette.__call__, {"build_middleware_stack", "middleware_stack"})
+
+
 def uses(function: Callable[..., Any], names: set[str]) -> bool:
     """Tell whether the code of `function` uses these names and no others."""
-    code = getattr(function, "__code__", None)
-    return code is not None and set(code.co_names) == names
+    # A proxy around it, as wrapt makes them, shows the same code.
+    return type(function) is FunctionType and set(function.__code__.co_names) == names
