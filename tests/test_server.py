@@ -769,7 +769,10 @@ def test_drain_refuses_new_clients_and_a_second_signal_cuts_it_short() -> None:
         process.hear("stopped")
         assert process.popen.wait(SOON) == 0
         (line,) = process.errors().splitlines()
-        assert 'message="cut 1 connection at the second signal"' in line
+        # One that was looked for above may have been accepted just before the end of that.
+        number = line.partition('message="cut ')[2].partition(" ")[0]
+        assert number in ("1", "2")
+        assert line.rstrip('"').endswith(" at the second signal")
 
 
 @LOOPS
